@@ -1,0 +1,4 @@
+//! Who receives an energy.
+
+pub mod filter;
+pub mod pattern;
