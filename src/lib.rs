@@ -7,13 +7,13 @@
 //!
 //! Modules, in reading order; each depends only on those before it (`tests/tidy.rs` holds it so).
 
+pub mod blob;
+pub mod cli;
+pub mod engine;
 pub mod event;
+pub mod log;
+pub mod regression;
 pub mod router;
 pub mod runeset;
-pub mod log;
-pub mod blob;
-pub mod state;
 pub mod spell;
-pub mod engine;
-pub mod regression;
-pub mod cli;
+pub mod state;

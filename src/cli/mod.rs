@@ -1,1 +1,149 @@
-//! (to come)
+//! The command line: arguments in, exit code out; one file per command.
+//!
+//! Data goes to standard output, everything else to standard error. Exit codes: 0 done; 1 a spell, seed,
+//! golden or data fault, a missing file included; 2 a command line that makes no sense. A reader that goes
+//! away (`sanctum cast ... | head`) ends a command quietly, with 0.
+
+mod app;
+mod archive;
+mod bundle;
+mod cast;
+mod check;
+mod completions;
+mod console;
+mod export;
+mod freeze;
+mod graph;
+mod new;
+mod progress;
+mod summary;
+mod test;
+mod watch;
+
+use std::ffi::OsString;
+use std::io;
+use std::thread;
+
+use clap::{Parser, Subcommand};
+
+/// Done.
+pub const DONE: u8 = 0;
+/// A spell, seed, golden or data fault.
+pub const FAULT: u8 = 1;
+/// A command line that makes no sense.
+pub const USAGE: u8 = 2;
+
+/// Stack of the thread that runs a command: with one worker it casts.
+const STACK_BYTES: usize = 16 << 20;
+
+/// An event engine that runs Lua: deterministic, exactly once, sandboxed.
+#[derive(Debug, Parser)]
+#[command(name = "sanctum", version, about, max_term_width = 100, after_help = AFTER)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const AFTER: &str = "Exit codes: 0 done; 1 a spell, seed, golden or data fault; 2 a wrong command line.\n\
+                     Environment: SANCTUM_PATH folders of apps, SANCTUM_LOG what to trace, NO_COLOR.";
+
+#[derive(Debug, Subcommand)]
+enum Command {
+    Cast(cast::Args),
+    Test(test::Args),
+    Freeze(freeze::Args),
+    Check(check::Args),
+    New(new::Args),
+    Bundle(bundle::Args),
+    Completions(completions::Args),
+}
+
+/// A command line that parses and still makes no sense.
+#[derive(Debug, thiserror::Error)]
+#[error("{0}")]
+struct Usage(String);
+
+/// An error of usage.
+fn usage(message: impl Into<String>) -> anyhow::Error {
+    Usage(message.into()).into()
+}
+
+/// Runs a command and returns the exit code.
+pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
+    let cli = match Cli::try_parse_from(arguments) {
+        Ok(cli) => cli,
+        Err(error) => {
+            // Help and version are errors to the parser, and not to their reader.
+            let code = if error.use_stderr() { USAGE } else { DONE };
+            let _closed = error.print();
+            return code;
+        }
+    };
+    trace();
+    let body = move || cli.command.run();
+    match thread::Builder::new().name("sanctum".into()).stack_size(STACK_BYTES).spawn(body) {
+        // A panic has been reported where it happened.
+        Ok(command) => conclude(command.join().unwrap_or(Ok(FAULT))),
+        Err(error) => conclude(Err(error.into())),
+    }
+}
+
+impl Command {
+    fn run(self) -> anyhow::Result<u8> {
+        match self {
+            Self::Cast(args) => cast::run(&args),
+            Self::Test(args) => test::run(&args),
+            Self::Freeze(args) => freeze::run(&args),
+            Self::Check(args) => check::run(&args),
+            Self::New(args) => new::run(&args),
+            Self::Bundle(args) => bundle::run(&args),
+            Self::Completions(args) => completions::run(&args),
+        }
+    }
+}
+
+/// Says what went wrong, and how that counts.
+fn conclude(result: anyhow::Result<u8>) -> u8 {
+    let error = match result {
+        Ok(code) => return code,
+        Err(error) => error,
+    };
+    if is_broken_pipe(&error) {
+        return DONE;
+    }
+    if error.is::<Usage>() {
+        console::error(&format!("{error}\n\nFor more information, try '--help'."));
+        return USAGE;
+    }
+    console::error(&format!("{error:#}"));
+    FAULT
+}
+
+fn is_broken_pipe(error: &anyhow::Error) -> bool {
+    error
+        .chain()
+        .filter_map(|cause| cause.downcast_ref::<io::Error>())
+        .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
+}
+
+/// Traces to standard error what `SANCTUM_LOG` asks for; nothing without it.
+fn trace() {
+    use tracing_subscriber::EnvFilter;
+    if std::env::var_os("SANCTUM_LOG").is_none() {
+        return;
+    }
+    let filter = EnvFilter::from_env("SANCTUM_LOG");
+    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
+    // A second subscriber in one process is left out: the first one traces.
+    let _second = subscriber.with_ansi(console::colour_of_stderr()).try_init();
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        super::Cli::command().debug_assert();
+    }
+}

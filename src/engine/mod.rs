@@ -1,1 +1,93 @@
-//! (to come)
+//! What makes it move: seeds in, rounds of casts, one commit after the other.
+//!
+//! One ordering thread owns every decision and is the only writer. A round takes the next energies of
+//! the log, routes them, hands each lane its share in order, collects what the casts did, and commits
+//! it sorted by (input position, spell order, output index). Outputs always go to the tail, so neither
+//! the log nor what is printed depends on where rounds end or how many workers there are.
+//!
+//! Seeds are taken in chunks of a fixed size, each once everything before it has settled: a run needs
+//! memory for a chunk, however long its input is.
+//!
+//! Bounds: `hops` from a seed, `max_casts` until everything has settled, and each spell's own limits.
+
+pub mod batch;
+pub mod clock;
+mod cycle;
+mod delivery;
+mod ordering;
+pub mod seed;
+pub mod sink;
+pub mod summary;
+mod worker;
+
+use std::io;
+
+use crate::runeset::Diagnostic;
+
+pub use clock::Clock;
+pub use ordering::Engine;
+pub use seed::Intake;
+pub use sink::Sink;
+pub use summary::{SpellSummary, Summary};
+
+/// Energies of a chunk of seeds.
+pub const INTAKE_EVENTS: usize = 4_096;
+/// Bytes after which a chunk of seeds is closed.
+pub const INTAKE_BYTES: usize = 4 << 20;
+/// Energies of a round, unless a test asks for another size: the results do not depend on it.
+pub const ROUND_EVENTS: usize = 512;
+
+/// How a run is made. None of these but the bounds shows in the results.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// Threads that cast; 0 for as many as there are processors.
+    pub workers: usize,
+    /// Casts after which a run is taken for a loop, counted anew with each chunk of seeds: input that goes on
+    /// settles in between, a loop does not.
+    pub max_casts: u64,
+    /// Casts that may lie between an energy and its seed.
+    pub hops_max: u64,
+    /// Whether the log keeps what every spell is past.
+    pub keep: bool,
+    /// Whether every instruction is counted.
+    pub exact: bool,
+    /// Whether cast times are measured.
+    pub timed: bool,
+    /// Energies of a round.
+    pub round_events: usize,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            workers: 0,
+            max_casts: 1_000_000,
+            hops_max: 10_000,
+            keep: true,
+            exact: false,
+            timed: false,
+            round_events: ROUND_EVENTS,
+        }
+    }
+}
+
+/// Why a run ended before its time.
+#[derive(Debug)]
+pub enum Failure {
+    /// A fault of a spell or a seed, or a bound.
+    Diagnostic(Box<Diagnostic>),
+    /// Nobody takes the effects any more.
+    Sink(io::Error),
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Sink(error)
+    }
+}
+
+impl From<Diagnostic> for Failure {
+    fn from(diagnostic: Diagnostic) -> Self {
+        Self::Diagnostic(Box::new(diagnostic))
+    }
+}

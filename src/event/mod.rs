@@ -10,6 +10,7 @@
 pub mod envelope;
 pub mod json;
 pub mod msgpack;
+pub mod suggest;
 pub mod topic;
 
 use std::collections::BTreeMap;
@@ -114,6 +115,7 @@ pub struct Events {
     bytes: Vec<u8>,
     heads: Vec<Head>,
     extras: Vec<Extra>,
+    checked: bool,
 }
 
 impl Events {
@@ -123,7 +125,7 @@ impl Events {
     /// An empty batch with room for `events` energies of `bytes` bytes in all.
     #[must_use]
     pub fn with_capacity(events: usize, bytes: usize) -> Self {
-        Self { bytes: Vec::with_capacity(bytes), heads: Vec::with_capacity(events), extras: Vec::new() }
+        Self { bytes: Vec::with_capacity(bytes), heads: Vec::with_capacity(events), ..Self::default() }
     }
 
     /// How many energies are in the batch.
@@ -183,6 +185,12 @@ impl Events {
         &mut self.bytes
     }
 
+    /// One byte of the arena; 0 beyond its end.
+    #[must_use]
+    pub fn byte_at(&self, at: usize) -> u8 {
+        self.bytes.get(at).copied().unwrap_or_default()
+    }
+
     /// Copies bytes into the arena. An empty slice takes no room.
     pub fn store(&mut self, bytes: &[u8]) -> Span {
         if bytes.is_empty() {
@@ -205,6 +213,17 @@ impl Events {
         self.heads.push(head);
     }
 
+    /// Says that an energy of this batch names its id or a condition, which the log has to check.
+    pub fn require_check(&mut self) {
+        self.checked = true;
+    }
+
+    /// Whether any energy names its id or a condition.
+    #[must_use]
+    pub fn is_checked(&self) -> bool {
+        self.checked
+    }
+
     /// Copies an energy of another batch, as it is.
     pub fn push_copy(&mut self, event: EventRef<'_>) {
         let mut head = *event.head;
@@ -215,11 +234,18 @@ impl Events {
         self.push(head, event.extra().cloned());
     }
 
+    /// Forgets the energies from `len` on, and the arena from `bytes` on: what both were at some moment.
+    pub fn truncate(&mut self, len: usize, bytes: usize) {
+        self.heads.truncate(len);
+        self.bytes.truncate(bytes);
+    }
+
     /// Forgets everything, keeps the memory.
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.heads.clear();
         self.extras.clear();
+        self.checked = false;
     }
 }
 

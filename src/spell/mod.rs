@@ -1,1 +1,180 @@
-//! (to come)
+//! A spell: a Lua module with hooks, bound to a subscription. The only home of Lua.
+//!
+//! A [`Spell`] is what loading found: checked, compiled once, shared by the workers. A [`Lane`] is a
+//! live VM of it, on the thread that made it. No Lua type leaves this module: energies go in as
+//! bytes, effects come out as [`Round`]s.
+
+pub mod fault;
+pub mod host;
+mod lane;
+pub mod library;
+mod load;
+mod raw;
+pub mod report;
+
+use std::sync::Arc;
+
+pub use fault::{Fault, FaultKind};
+pub use host::{Cast, Outcome, Round};
+pub use lane::lane_key;
+pub use library::require::Modules;
+pub use load::{Origin, load};
+pub use raw::{ReserveError, Stop, Task};
+
+use crate::event::Events;
+use crate::event::msgpack::PathPart;
+use crate::router::filter::Filter;
+use crate::router::pattern::Pattern;
+use crate::runeset::{Batch, Fault as FaultPolicy, Limits, Start};
+use host::{Host, Phase};
+use raw::Vm;
+
+/// How often a fault of policy `retry` or `quarantine` is tried again.
+const RETRIES: u32 = 3;
+
+/// The clocks that a VM may see, handed down so that time has one home (`engine/clock.rs`).
+#[derive(Clone, Copy)]
+pub struct Clocks {
+    /// A steady clock in milliseconds: the backstop on wall time.
+    pub steady_ms: fn() -> u64,
+    /// A steady clock in nanoseconds, where cast times are asked for.
+    pub timer_ns: Option<fn() -> u64>,
+    /// Whether every instruction is counted, not every 512th.
+    pub exact: bool,
+}
+
+/// A spell as it was loaded.
+#[derive(Debug)]
+pub struct Spell {
+    /// Its name, unique in a run.
+    pub name: Arc<str>,
+    /// Its file, as it was given.
+    pub path: String,
+    /// Its text.
+    pub source: Arc<[u8]>,
+    /// Topics it draws on; empty for every energy, those without topic included.
+    pub topics: Vec<Pattern>,
+    /// The table filter.
+    pub filter: Option<Filter>,
+    /// Whether `filter` is a function.
+    pub filter_function: bool,
+    /// Path of the partition key.
+    pub lane: Option<Vec<PathPart>>,
+    /// How many VMs share the keys.
+    pub lanes: usize,
+    /// Energies at once.
+    pub batch: Option<Batch>,
+    /// Milliseconds between two ticks.
+    pub every_ms: Option<u64>,
+    /// Top-level fields that are decoded; `None` for all.
+    pub reads: Option<Vec<Box<[u8]>>>,
+    /// Where in an existing log it begins.
+    pub start: Option<Start>,
+    /// What a fault does.
+    pub fault: FaultPolicy,
+    /// What it may use.
+    pub limits: Limits,
+    /// Whether a nil in a map reaches it as `null`.
+    pub nulls: bool,
+    /// Options handed to `prepare`: one canonical map.
+    pub runes: Vec<u8>,
+    /// Where `require` looks.
+    pub modules: Modules,
+    cast_envelope: bool,
+    filter_envelope: bool,
+}
+
+/// Why a lane could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// No room for a VM.
+    #[error(transparent)]
+    Reserve(#[from] ReserveError),
+    /// The spell's own code failed.
+    #[error("the spell faulted: {}", .0.message)]
+    Fault(Box<Fault>),
+}
+
+/// A live VM of a spell. Stays on its thread.
+pub struct Lane {
+    vm: Vm,
+    keep_going: bool,
+    retries: u32,
+}
+
+impl Spell {
+    /// Makes a VM, loads the spell into it and calls `prepare`. What `prepare` printed is in the round.
+    pub fn open(&self, clocks: Clocks) -> Result<Lane, OpenError> {
+        let mut host = Host::new(&self.name, self.limits, self.runes.clone(), self.modules.clone());
+        host.nulls = self.nulls;
+        let mut vm = Vm::new(host, clocks.steady_ms, clocks.exact)?;
+        let fault = |fault| OpenError::Fault(Box::new(fault));
+        vm.load(&self.path, &self.source).map_err(fault)?;
+        vm.arm(|job| {
+            job.has_filter = self.filter_function;
+            job.cast_envelope = self.cast_envelope;
+            job.filter_envelope = self.filter_envelope;
+            job.timer = clocks.timer_ns;
+            job.lane.clone_from(&self.lane);
+        });
+        vm.hook("prepare", Phase::Prepare, true).map_err(fault)?;
+        let (keep_going, retries) = match self.fault {
+            FaultPolicy::Stop => (false, 0),
+            FaultPolicy::Skip => (true, 0),
+            FaultPolicy::Retry => (false, RETRIES),
+            FaultPolicy::Quarantine => (true, RETRIES),
+        };
+        Ok(Lane { vm, keep_going, retries })
+    }
+}
+
+impl Lane {
+    /// Runs tasks over the energies of a round. The tasks' vector comes back for reuse.
+    pub fn run(&mut self, events: &Arc<Events>, tasks: Vec<Task>) -> Vec<Task> {
+        self.vm.run(events, tasks, self.retries, self.keep_going)
+    }
+
+    /// Takes what was done since the last call.
+    pub fn take_round(&mut self) -> Round {
+        std::mem::take(&mut self.vm.host().round)
+    }
+
+    /// Gives back the memory of a round that was committed.
+    pub fn recycle(&mut self, mut round: Round) {
+        let current = &mut self.vm.host().round;
+        if current.casts.is_empty() && current.prints.is_empty() && current.notes.is_empty() {
+            round.clear();
+            *current = round;
+        }
+    }
+
+    /// Shows content that other spells put, with the positions at which they did.
+    pub fn publish(&mut self, blobs: &[(blake3::Hash, Arc<[u8]>, u64)]) {
+        self.vm.host().blobs.publish(blobs);
+    }
+
+    /// Calls `unprepare`.
+    pub fn close(&mut self) -> Result<(), Fault> {
+        self.vm.hook("unprepare", Phase::Unprepare, false)
+    }
+
+    /// VM bytes in use, and the most that were.
+    #[must_use]
+    pub fn memory_bytes(&self) -> (usize, usize) {
+        self.vm.memory_bytes()
+    }
+}
+
+/// Runs a `.lua` seed file in a VM of its own and returns what it returns, as canonical MessagePack.
+pub fn evaluate_seed(
+    path: &str,
+    source: &[u8],
+    modules: Modules,
+    limits: &Limits,
+    clocks: Clocks,
+    bytes_max: usize,
+) -> Result<Vec<u8>, OpenError> {
+    let host = Host::new(path, *limits, vec![0x80], modules);
+    let mut vm = Vm::new(host, clocks.steady_ms, clocks.exact)?;
+    vm.evaluate_data(path, source, bytes_max).map_err(|fault| OpenError::Fault(Box::new(fault)))
+}

@@ -1,0 +1,1 @@
+return { filter = { s = { contains = "nan" } }, cast = function(event) print("contains nan", event.id) end }

@@ -1,0 +1,1 @@
+return { filter = { s = { ge = "apricot" } }, cast = function(event) print("ge apricot", event.id) end }

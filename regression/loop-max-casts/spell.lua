@@ -1,0 +1,7 @@
+return {
+  name = "rabbits",
+  topic = "rabbit",
+  cast = function(event)
+    return event, event
+  end,
+}

@@ -1,0 +1,1 @@
+return { name = "renamed", cast = function(event) error("and I?") end, fault = "skip" }

@@ -1,0 +1,21 @@
+return {
+  cast = function(event)
+    print()
+    print(nil, true, false, 1, 1.0, -0.0, 1e100, 1/0, -1/0, 2^53, 1e15, 1e16, 123456789012, 0.1)
+    print("text", "tab\tnewline\nend", "bytes \xe2\x82\xac")
+    print(null, #array{}, #array{ 1, 2 })
+    print(setmetatable({}, { __tostring = function() return "own" end }), setmetatable({}, { __name = "Named" }) ~= nil)
+    print(tostring(12), tostring("x"), tostring(nil), tostring(null))
+    print(#tostring({}) > 0, tostring(print), type(tostring(function() end)))
+    print(pcall(print, setmetatable({}, { __tostring = function() return 5 end })))
+    print(("%5d|%-5s|%05.1f|%x|%q|%s|%i|%g|%e|%c|%%|%o|%a"):format(42, "ab", 3.14159, 255, "q\n\"\0", {} ~= nil, 7, 1e20, 12345.678, 65, 8, 1))
+    print(("%q %q %q %q"):format(1, 1.5, math.mininteger, 1/0))
+    print(pcall(string.format, "%d", 1.5))
+    print(pcall(string.format, "%y", 1))
+    print(pcall(string.format, "%s"))
+    print(("%10.3s|%-10s|%+d|% d|%#x"):format("abcdef", "é", 5, 5, 255))
+    print(1 // 0.0, -1 // 0.0, 5 // 2, 5.0 // 2, -5 // 2, 5 % -3, 5.5 % 2, 7 / 2, 2^10, 1 << 62, 1 << 64, ~0, 5 & 3)
+    print(pcall(function() return 1 // 0 end))
+    print(10 == 10.0, "10" == 10, "10" + 5, "0x10" + 0, math.tointeger("8"), math.tointeger(3.0), 3 | 0)
+  end,
+}

@@ -1,0 +1,23 @@
+return {
+  cast = function(event, envelope)
+    print("now", time.now(), time.now() == envelope.time)
+    print("format", time.format(), time.format(0), time.format(-1), time.format(1517363399650))
+    print("strftime", time.format(1517363399650, "%Y-%m-%d %H:%M:%S.%3f %a %A %b %B %j %d %e %y %I %p %% %F %T"))
+    print("parse", time.parse("2018-01-31T01:49:59.650Z"), time.parse("2018-01-31T02:49:59+01:00"), time.parse("2018-01-31"))
+    print("parse by", time.parse("31.01.2018 12:30", "%d.%m.%Y %H:%M"), time.parse("2018", "%Y"))
+    print("wrong", time.parse("yesterday"))
+    print("wrong", time.parse("2018-02-30T00:00:00Z"))
+    print("floor", time.floor(1517363399650, "1h"), time.floor(1517363399650, 1000), time.floor(-1, "1d"))
+    print(pcall(time.floor, 5, 0))
+    print(pcall(time.floor, 5, "1x"))
+    print(pcall(time.format, "x"))
+    print(pcall(time.format, 0, "%Q"))
+    print("os.time", os.time(), os.time{ year = 2018, month = 1, day = 31 }, os.time{ year = 2018, month = 1, day = 31, hour = 1, min = 49, sec = 59 })
+    print("normalised", os.time{ year = 2018, month = 14, day = -3, hour = 0 })
+    print("os.date", os.date(), os.date("%Y-%m-%d", 0), os.date("!%H:%M", 3600))
+    print("table", json.encode(os.date("*t", 1517363399)))
+    print("members", os.clock, os.getenv, os.execute, os.exit, os.remove, os.tmpname, os.difftime)
+    print(pcall(os.time, { year = 2018 }))
+    print(pcall(os.date, "%Ez"))
+  end,
+}

@@ -1,0 +1,1 @@
+return { topic = "a.*", cast = function(_, envelope) print("a.*    ", envelope.topic) end }

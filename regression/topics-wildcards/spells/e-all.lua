@@ -1,0 +1,1 @@
+return { topic = ">", cast = function(_, envelope) print(">      ", envelope.topic) end }

@@ -1,0 +1,1 @@
+return { cast = function(_, envelope) print("no topic", envelope.topic) end }

@@ -1,0 +1,532 @@
+//! The ordering thread: rounds, and the commit of each.
+
+use std::sync::Arc;
+
+use super::cycle::cycle_of;
+use super::delivery::{Deliveries, Delivery, Kind, Plan};
+use super::summary::SpellSummary;
+use super::worker::{Blobs, Crew};
+use super::{Failure, INTAKE_BYTES, INTAKE_EVENTS, Intake, Options, Sink, Summary, clock};
+use crate::event::envelope::{output_id, spell_key};
+use crate::event::{EventRef, Events, Head, Uuid, msgpack};
+use crate::log::{Conflict, Log, MemoryLog};
+use crate::runeset::diagnostic::Severity;
+use crate::runeset::{Diagnostic, Fault as FaultPolicy};
+use crate::spell::{Cast, Clocks, Fault, OpenError, Outcome, Round, Spell, Task, report};
+
+/// The topic on which quarantined energies are recorded.
+const FAULT_TOPIC: &str = "sanctum.fault";
+/// Keeps the id of a fault record apart from those of outputs.
+const FAULT_INDEX: u32 = u32::MAX;
+
+/// A run: spells over a log in memory.
+pub struct Engine {
+    spells: Vec<Arc<Spell>>,
+    /// The spell of each lane.
+    lanes: Vec<u32>,
+    crew: Crew,
+    /// What `prepare` did, until the run begins.
+    opened: Vec<(usize, Round)>,
+    deliveries: Deliveries,
+    log: MemoryLog,
+    cursor: u64,
+    /// Casts since the last chunk of seeds: what has not settled yet.
+    unsettled_casts: u64,
+    summary: Summary,
+    options: Options,
+    plan: Plan,
+    used: Vec<(usize, Round)>,
+}
+
+/// Where the commit stands in what one lane did.
+struct LaneResult {
+    round: Round,
+    next: usize,
+    outputs: usize,
+    prints: usize,
+    notes: usize,
+}
+
+impl LaneResult {
+    fn new(round: Round) -> Self {
+        Self { round, next: 0, outputs: 0, prints: 0, notes: 0 }
+    }
+}
+
+impl Engine {
+    /// Opens the spells: makes their VMs and calls `prepare`. All that fail are listed.
+    pub fn open(spells: Vec<Arc<Spell>>, options: Options) -> Result<Self, Vec<Diagnostic>> {
+        let mut lanes = Vec::new();
+        let mut of_lane = Vec::new();
+        for (index, spell) in spells.iter().enumerate() {
+            for _ in 0..spell.lanes {
+                lanes.push(index as u32);
+                of_lane.push(spell.clone());
+            }
+        }
+        let clocks = Clocks {
+            steady_ms: clock::steady_ms,
+            timer_ns: options.timed.then_some(clock::steady_ns),
+            exact: options.exact,
+        };
+        let workers = match options.workers {
+            0 => std::thread::available_parallelism().map_or(1, usize::from),
+            workers => workers,
+        };
+        let (crew, opened) = Crew::open(&of_lane, workers, clocks).map_err(|errors| {
+            let mut reported = Vec::new();
+            let mut diagnostics = Vec::new();
+            for (lane, error) in errors {
+                let spell = &spells[lanes[lane] as usize];
+                if !reported.contains(&lanes[lane]) {
+                    reported.push(lanes[lane]);
+                    diagnostics.push(match error {
+                        OpenError::Fault(fault) => report::hook_fault(spell, "prepare", &fault),
+                        OpenError::Reserve(error) => {
+                            Diagnostic::error(error.to_string()).in_file(&spell.path)
+                        }
+                    });
+                }
+            }
+            diagnostics
+        })?;
+        let summary = Summary {
+            spells: spells.iter().map(|spell| SpellSummary::new(&spell.name)).collect(),
+            ..Summary::default()
+        };
+        Ok(Self {
+            deliveries: Deliveries::new(&spells),
+            spells,
+            lanes,
+            crew,
+            opened,
+            log: if options.keep { MemoryLog::new() } else { MemoryLog::transient() },
+            cursor: 0,
+            unsettled_casts: 0,
+            summary,
+            options,
+            plan: Plan::default(),
+            used: Vec::new(),
+        })
+    }
+
+    /// What the run did so far.
+    #[must_use]
+    pub fn summary(&self) -> &Summary {
+        &self.summary
+    }
+
+    /// The log of the run.
+    #[must_use]
+    pub fn log(&self) -> &MemoryLog {
+        &self.log
+    }
+
+    /// Runs until the seeds are used up and everything has settled.
+    pub fn run(&mut self, intake: &mut dyn Intake, sink: &mut dyn Sink) -> Result<(), Failure> {
+        for (lane, round) in std::mem::take(&mut self.opened) {
+            // All lanes of a spell prepare alike; one speaks for them.
+            if self.is_first_lane(lane) {
+                sink.print(&round.prints)?;
+                sink.note(&round.notes)?;
+            }
+        }
+        let mut more = true;
+        loop {
+            if self.cursor < self.log.head() {
+                self.round(sink)?;
+                sink.progress(self.summary.seeds, self.summary.casts);
+            } else if more {
+                more = self.intake(intake, sink)?;
+            } else if !self.flush(sink)? {
+                break;
+            }
+        }
+        self.close(sink)
+    }
+
+    fn is_first_lane(&self, lane: usize) -> bool {
+        lane == 0 || self.lanes[lane - 1] != self.lanes[lane]
+    }
+
+    /// Appends the next chunk of seeds; false when there are no more.
+    fn intake(&mut self, intake: &mut dyn Intake, sink: &mut dyn Sink) -> Result<bool, Failure> {
+        let mut batch = Events::with_capacity(INTAKE_EVENTS, INTAKE_BYTES / 4);
+        self.unsettled_casts = 0;
+        intake.set_settled(self.log.head());
+        let filled = intake.fill(&mut batch);
+        self.summary.seeds += batch.len() as u64;
+        self.summary.big_uints = intake.big_uints();
+        let appended = self.log.append(batch);
+        self.summary.seeds -= (appended.known.len() + appended.conflicts.len()) as u64;
+        let conflict = appended.conflicts.into_iter().next();
+        let refused = match (conflict, filled) {
+            (Some((_, conflict)), _) => {
+                Some(Diagnostic::error(format!("a seed was refused: {conflict}")).help(advice(&conflict)))
+            }
+            (None, Err(error)) => Some(*error),
+            (None, Ok(more)) => return Ok(more),
+        };
+        // What came before the bad seed is good: it runs first.
+        while self.cursor < self.log.head() {
+            self.round(sink)?;
+        }
+        match refused {
+            Some(diagnostic) => Err(diagnostic.into()),
+            None => Ok(false),
+        }
+    }
+
+    /// Runs the next round: at most `round_events` energies of one stored batch.
+    fn round(&mut self, sink: &mut dyn Sink) -> Result<(), Failure> {
+        let Some((events, first)) = self.log.read(self.cursor) else {
+            self.cursor = self.log.head();
+            return Ok(());
+        };
+        let end = events.len().min(first + self.options.round_events);
+        let mut plan = std::mem::take(&mut self.plan);
+        plan.reset(self.lanes.len(), self.spells.len());
+        for index in first..end {
+            self.deliveries.deliver(&events, index as u32, &mut plan);
+        }
+        for (summary, filtered) in self.summary.spells.iter_mut().zip(&plan.filtered) {
+            summary.filtered += filtered;
+        }
+        let result = self.execute(&events, first..end, &mut plan, sink);
+        self.plan = plan;
+        self.cursor += (end - first) as u64;
+        self.log.release(self.cursor);
+        result
+    }
+
+    /// Casts the batches that are still open; false when there are none.
+    fn flush(&mut self, sink: &mut dyn Sink) -> Result<bool, Failure> {
+        let mut plan = std::mem::take(&mut self.plan);
+        plan.reset(self.lanes.len(), self.spells.len());
+        self.deliveries.flush(&mut plan);
+        let any = !plan.deliveries.is_empty();
+        let result = if any { self.execute(&Arc::default(), 0..0, &mut plan, sink) } else { Ok(()) };
+        self.plan = plan;
+        result.map(|()| any)
+    }
+
+    /// Has the workers run the plan's tasks, then commits what they did, in order.
+    fn execute(
+        &mut self,
+        events: &Arc<Events>,
+        range: std::ops::Range<usize>,
+        plan: &mut Plan,
+        sink: &mut dyn Sink,
+    ) -> Result<(), Failure> {
+        // The members of batches, for reports: the tasks themselves go to the workers.
+        let batches = plan.batch_members();
+        let tasks = plan.take_tasks();
+        let rounds = self.crew.run(events, tasks, std::mem::take(&mut self.used));
+        let mut results: Vec<Option<LaneResult>> = (0..self.lanes.len()).map(|_| None).collect();
+        let mut blobs = Vec::new();
+        for (lane, mut round) in rounds {
+            blobs.append(&mut round.blobs);
+            results[lane] = Some(LaneResult::new(round));
+        }
+        let mut commit = Commit { out: Events::default(), batches: batches.into_iter() };
+        let outcome = self.commit(events, range, &plan.deliveries, &mut results, &mut commit, sink);
+        self.append(&mut commit);
+        if !blobs.is_empty() {
+            let blobs: Blobs = blobs.into();
+            self.crew.publish(&blobs);
+        }
+        let finished = results.into_iter().enumerate();
+        self.used = finished.filter_map(|(lane, result)| result.map(|result| (lane, result.round))).collect();
+        outcome
+    }
+
+    /// Goes through the energies of the round, and for each through its tasks.
+    fn commit(
+        &mut self,
+        events: &Arc<Events>,
+        range: std::ops::Range<usize>,
+        deliveries: &[Delivery],
+        results: &mut [Option<LaneResult>],
+        commit: &mut Commit,
+        sink: &mut dyn Sink,
+    ) -> Result<(), Failure> {
+        let mut next = 0;
+        for index in range {
+            let event = events.get(index);
+            let first = next;
+            while deliveries.get(next).is_some_and(|delivery| delivery.event as usize == index) {
+                next += 1;
+            }
+            let produced = event.head().hops > 0;
+            if next > first || produced {
+                sink.dump(event)?;
+            }
+            let mut consumed = false;
+            for delivery in &deliveries[first..next] {
+                consumed |= self.settle(*delivery, Some(event), results, commit, sink)?;
+            }
+            if produced {
+                sink.output(event, consumed)?;
+            }
+        }
+        for delivery in &deliveries[next..] {
+            self.settle(*delivery, None, results, commit, sink)?;
+        }
+        Ok(())
+    }
+
+    /// Commits one task; true when the spell took the energy.
+    fn settle(
+        &mut self,
+        delivery: Delivery,
+        event: Option<EventRef<'_>>,
+        results: &mut [Option<LaneResult>],
+        commit: &mut Commit,
+        sink: &mut dyn Sink,
+    ) -> Result<bool, Failure> {
+        let spell = self.spells[delivery.spell as usize].clone();
+        let summary = &mut self.summary.spells[delivery.spell as usize];
+        if delivery.kind == Kind::Joined {
+            return Ok(true);
+        }
+        let members = match delivery.kind {
+            Kind::DueBatch(_) | Kind::FullBatch(_) => commit.batches.next(),
+            _ => None,
+        };
+        // In a batch the last member is the cause.
+        let last = members.as_ref().and_then(|(events, index)| Some(events).zip(Some(*index)));
+        let cause = last.map(|(events, index)| events.get(index as usize)).or(event);
+        let Some(result) = &mut results[delivery.lane as usize] else { return Ok(false) };
+        let LaneResult { round, next, outputs, prints, notes } = result;
+        let Some(cast) = round.casts.get(*next) else { return Ok(false) };
+        *next += 1;
+        let first_output = std::mem::replace(outputs, cast.outputs_end as usize);
+        if matches!(cast.outcome, Outcome::Filtered) {
+            summary.filtered += 1;
+            return Ok(false);
+        }
+        count(summary, delivery.kind, cast);
+        self.summary.casts += 1;
+        self.unsettled_casts += 1;
+        if self.unsettled_casts > self.options.max_casts {
+            return Err(too_many_casts(&self.log, &spell, cause, self.options.max_casts).into());
+        }
+        let (printed, noted) = (cast.prints_end as usize, cast.notes_end as usize);
+        if printed > *prints {
+            sink.print(&round.prints[std::mem::replace(prints, printed)..printed])?;
+        }
+        if noted > *notes {
+            sink.note(&round.notes[std::mem::replace(notes, noted)..noted])?;
+        }
+        if let Outcome::Fault(fault) = &cast.outcome {
+            self.summary.spells[delivery.spell as usize].faults += 1;
+            let hook = match delivery.kind {
+                Kind::Tick => "tick",
+                _ if fault.in_filter => "filter",
+                _ => "cast",
+            };
+            let diagnostic = report::cast_fault(&spell, hook, fault, cause);
+            self.fault(&spell, fault, diagnostic, cause, commit, sink)?;
+            return Ok(true);
+        }
+        let end = *outputs;
+        for at in first_output..end {
+            let output = round.outputs.get(at);
+            if u64::from(output.head().hops) > self.options.hops_max {
+                return Err(too_many_hops(&self.log, &spell, cause, self.options.hops_max).into());
+            }
+            summary_out(&mut self.summary.spells[delivery.spell as usize], output);
+            commit.out.push_copy(output);
+        }
+        if round.outputs.is_checked() && end > first_output {
+            commit.out.require_check();
+            if let Some(conflict) = self.append(commit) {
+                let fault = Fault::new(crate::spell::FaultKind::Output, &conflict.to_string(), Vec::new());
+                self.summary.spells[delivery.spell as usize].faults += 1;
+                let diagnostic = report::cast_fault(&spell, "cast", &fault, cause).help(advice(&conflict));
+                self.fault(&spell, &fault, diagnostic, cause, commit, sink)?;
+            }
+        }
+        Ok(true)
+    }
+
+    /// Does what the spell's policy says about a fault.
+    fn fault(
+        &mut self,
+        spell: &Spell,
+        fault: &Fault,
+        diagnostic: Diagnostic,
+        cause: Option<EventRef<'_>>,
+        commit: &mut Commit,
+        sink: &mut dyn Sink,
+    ) -> Result<(), Failure> {
+        match spell.fault {
+            FaultPolicy::Stop | FaultPolicy::Retry => return Err(diagnostic.into()),
+            FaultPolicy::Skip => {}
+            FaultPolicy::Quarantine => quarantine(spell, fault, cause, &mut commit.out),
+        }
+        // The run goes on: what the spell said it can do without is no error.
+        sink.warn(&Diagnostic { severity: Severity::Warning, ..diagnostic })?;
+        Ok(())
+    }
+
+    /// Appends the outputs collected so far; a conflict among them is returned.
+    fn append(&mut self, commit: &mut Commit) -> Option<Conflict> {
+        let out = std::mem::take(&mut commit.out);
+        if out.is_empty() {
+            return None;
+        }
+        commit.out = Events::with_capacity(out.len(), out.byte_len());
+        let appended = self.log.append(out);
+        self.summary.produced += appended.count as u64;
+        appended.conflicts.into_iter().next().map(|(_, conflict)| conflict)
+    }
+
+    /// Calls `unprepare` in spell order.
+    fn close(&mut self, sink: &mut dyn Sink) -> Result<(), Failure> {
+        let mut failed = None;
+        for closed in self.crew.close() {
+            let index = self.lanes[closed.lane] as usize;
+            let (used, peak) = &mut self.summary.spells[index].memory_bytes;
+            *used += closed.memory_bytes.0;
+            *peak = (*peak).max(closed.memory_bytes.1);
+            if self.is_first_lane(closed.lane) {
+                sink.print(&closed.round.prints)?;
+                sink.note(&closed.round.notes)?;
+                if let Some(fault) = closed.fault {
+                    let diagnostic = report::hook_fault(&self.spells[index], "unprepare", &fault);
+                    if failed.is_none() {
+                        failed = Some(diagnostic);
+                    } else {
+                        sink.warn(&diagnostic)?;
+                    }
+                }
+            }
+        }
+        failed.map_or(Ok(()), |diagnostic| Err(diagnostic.into()))
+    }
+}
+
+/// What a round adds to the log.
+struct Commit {
+    out: Events,
+    /// The last member of each batch, in the order of commit.
+    batches: std::vec::IntoIter<(Arc<Events>, u32)>,
+}
+
+fn count(summary: &mut SpellSummary, kind: Kind, cast: &Cast) {
+    summary.casts += 1;
+    summary.energies_in += match kind {
+        Kind::DueBatch(count) | Kind::FullBatch(count) => u64::from(count),
+        Kind::Cast => 1,
+        Kind::Tick | Kind::Joined => 0,
+    };
+    summary.instructions += cast.instructions;
+    if cast.nanos > 0 {
+        summary.cast_ns_total += cast.nanos;
+        // Beyond the histogram's range a value is counted at its end.
+        summary.cast_ns.saturating_record(cast.nanos);
+    }
+}
+
+fn summary_out(summary: &mut SpellSummary, output: EventRef<'_>) {
+    summary.energies_out += 1;
+    summary.bytes_out += output.data().len() as u64;
+}
+
+/// Records an energy whose cast faulted.
+fn quarantine(spell: &Spell, fault: &Fault, cause: Option<EventRef<'_>>, out: &mut Events) {
+    let Some(cause) = cause else { return };
+    let origin = *cause.head();
+    let mut data = Vec::new();
+    let line = fault.trace.first().map_or(0, |frame| i64::from(frame.line));
+    msgpack::write_map_len(&mut data, 8);
+    msgpack::write_str(&mut data, "error");
+    msgpack::write_str(&mut data, &fault.message);
+    msgpack::write_str(&mut data, "event");
+    data.extend_from_slice(cause.data());
+    msgpack::write_str(&mut data, "id");
+    msgpack::write_str(&mut data, &origin.id.to_string());
+    msgpack::write_str(&mut data, "kind");
+    msgpack::write_str(&mut data, fault.kind.name());
+    msgpack::write_str(&mut data, "line");
+    msgpack::write_int(&mut data, line);
+    msgpack::write_str(&mut data, "position");
+    msgpack::write_int(&mut data, origin.position as i64);
+    msgpack::write_str(&mut data, "spell");
+    msgpack::write_str(&mut data, &spell.name);
+    msgpack::write_str(&mut data, "topic");
+    match cause.topic() {
+        Some(topic) => msgpack::write_str(&mut data, topic),
+        None => msgpack::write_nil(&mut data),
+    }
+    let mut head = Head::seed(output_id(origin.id, &spell_key(&spell.name), FAULT_INDEX), origin.time_ms);
+    head.causation = origin.id;
+    head.correlation = if origin.correlation == Uuid::nil() { origin.id } else { origin.correlation };
+    head.hops = origin.hops + 1;
+    head.settled = origin.position + 1;
+    head.topic = out.store(FAULT_TOPIC.as_bytes());
+    head.stream = head.topic;
+    head.data = out.store(&data);
+    out.push(head, None);
+}
+
+fn too_many_hops(log: &dyn Log, spell: &Spell, cause: Option<EventRef<'_>>, max: u64) -> Diagnostic {
+    let text = format!("spell `{}` produced an energy more than {max} hops from its seed", spell.name);
+    looping(Diagnostic::error(text).field("kind", "hops"), log, spell, cause)
+        .help("end the loop in the spell, or raise `limits.hops` in the runeset")
+}
+
+fn too_many_casts(log: &dyn Log, spell: &Spell, cause: Option<EventRef<'_>>, max: u64) -> Diagnostic {
+    let text = format!("the run did not settle within {max} casts; the last was of spell `{}`", spell.name);
+    looping(Diagnostic::error(text).field("kind", "max_casts"), log, spell, cause)
+        .help("end the loop in the spell, or raise `--max-casts`")
+}
+
+fn looping(diagnostic: Diagnostic, log: &dyn Log, spell: &Spell, cause: Option<EventRef<'_>>) -> Diagnostic {
+    let mut diagnostic = diagnostic.in_file(&spell.path).field("spell", &*spell.name);
+    if let Some(cause) = cause {
+        if let Some(cycle) = cycle_of(log, cause) {
+            diagnostic = diagnostic.note(format!("cycle of topics: {cycle}")).field("cycle", cycle);
+        }
+        diagnostic = report::with_energy(diagnostic, cause);
+    }
+    diagnostic
+}
+
+fn advice(conflict: &Conflict) -> &'static str {
+    match conflict {
+        Conflict::Version { .. } => {
+            "`$expect` is \"any\", \"none\" or the version of the stream's last energy"
+        }
+        Conflict::Id { .. } => "leave `$id` out to have it derived, or send the same content again",
+    }
+}
+
+impl Plan {
+    /// The last member of each batch task, in the order of commit.
+    fn batch_members(&self) -> Vec<(Arc<Events>, u32)> {
+        let mut next = vec![0; self.tasks.len()];
+        let mut members = Vec::new();
+        for delivery in &self.deliveries {
+            if delivery.kind == Kind::Joined {
+                continue;
+            }
+            let lane = delivery.lane as usize;
+            if let Some(Task::Batch(batch)) = self.tasks[lane].get(next[lane]) {
+                members.extend(batch.last().cloned());
+            }
+            next[lane] += 1;
+        }
+        members
+    }
+
+    /// The tasks of the lanes that have any.
+    fn take_tasks(&mut self) -> Vec<(usize, Vec<Task>)> {
+        let lanes = self.tasks.iter_mut().enumerate();
+        lanes
+            .filter(|(_, tasks)| !tasks.is_empty())
+            .map(|(lane, tasks)| (lane, std::mem::take(tasks)))
+            .collect()
+    }
+}

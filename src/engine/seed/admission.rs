@@ -1,0 +1,211 @@
+//! What every record passes, whatever kind its source is: its `$` keys, its size, its time, its id. Then
+//! it is an energy of the batch.
+
+use super::SeedOptions;
+use super::time::{WANTED, time_of};
+use crate::engine::clock::Clock;
+use crate::event::envelope::{FieldError, SeedChain, split};
+use crate::event::json::{JsonError, Parser};
+use crate::event::msgpack::{Notes, PathPart, parse_path, path};
+use crate::event::{Events, Expect, Fields, Head, Span};
+
+/// Why a record is no energy.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Refusal {
+    /// Not the JSON that it should be.
+    #[error("{}", .0.message)]
+    Json(JsonError),
+    /// A bad `$` key.
+    #[error(transparent)]
+    Field(#[from] FieldError),
+    /// The field that says the time does not.
+    #[error("`{path}`, which says a seed's time, is {found}; it must be {WANTED}")]
+    Time {
+        /// The field.
+        path: String,
+        /// What it is.
+        found: String,
+    },
+    /// Over `limits.event_bytes`.
+    #[error("the energy takes {len} bytes as MessagePack, more than `limits.event_bytes` ({max})")]
+    TooLarge {
+        /// Its size.
+        len: usize,
+        /// The limit.
+        max: usize,
+    },
+}
+
+pub(super) struct Admission {
+    topic: String,
+    time: Option<(String, Vec<PathPart>)>,
+    clock: Clock,
+    event_bytes_max: usize,
+    /// Every position below it is settled.
+    pub settled: u64,
+    pub big_uints: u64,
+    chain: SeedChain,
+    parser: Parser,
+    fields: Fields,
+    /// The clock's time at a certain read: asking per record would cost more than it tells.
+    now: Option<(u64, i64)>,
+    /// The last topic that was put into the batch, and where it is.
+    topic_kept: (String, Span),
+}
+
+impl Admission {
+    pub fn new(options: &SeedOptions) -> Self {
+        Self {
+            topic: options.topic.clone().unwrap_or_default(),
+            time: options.time.as_ref().map(|text| (text.clone(), parse_path(text))),
+            clock: options.clock,
+            event_bytes_max: usize::try_from(options.limits.event_bytes).unwrap_or(usize::MAX),
+            settled: 0,
+            big_uints: 0,
+            chain: SeedChain::new(""),
+            parser: Parser::new(),
+            fields: Fields::default(),
+            now: None,
+            topic_kept: (String::new(), Span::EMPTY),
+        }
+    }
+
+    /// Begins a source, of whose name there were `before` others.
+    pub fn begin(&mut self, shown: &str, before: usize) {
+        self.chain = match before {
+            0 => SeedChain::new(shown),
+            // No path has a NUL.
+            before => SeedChain::new(&format!("{shown}\0{before}")),
+        };
+        self.now = None;
+    }
+
+    /// Begins a batch.
+    pub fn begin_batch(&mut self) {
+        self.topic_kept.0.clear();
+        self.topic_kept.1 = Span::EMPTY;
+        self.now = None;
+    }
+
+    /// A record of JSON. `reads` is how often its source was read.
+    #[inline]
+    pub fn json(&mut self, text: &[u8], reads: u64, batch: &mut Events) -> Result<(), Refusal> {
+        let start = batch.byte_len();
+        let notes = self.parser.to_event(text, batch.arena(), &mut self.fields).map_err(Refusal::Json)?;
+        self.push(text, notes, start, reads, batch)
+    }
+
+    /// A record that is canonical already; `raw` is what its id is derived from.
+    pub fn data(
+        &mut self,
+        data: &[u8],
+        notes: Notes,
+        raw: &[u8],
+        reads: u64,
+        batch: &mut Events,
+    ) -> Result<(), Refusal> {
+        let start = batch.byte_len();
+        split(data, batch.arena(), &mut self.fields)?;
+        self.push(raw, notes, start, reads, batch)
+    }
+
+    /// Adds the energy whose data begins at `start` of the arena.
+    #[inline]
+    fn push(
+        &mut self,
+        raw: &[u8],
+        notes: Notes,
+        start: usize,
+        reads: u64,
+        batch: &mut Events,
+    ) -> Result<(), Refusal> {
+        let end = batch.byte_len();
+        let time = if end - start > self.event_bytes_max {
+            Err(Refusal::TooLarge { len: end - start, max: self.event_bytes_max })
+        } else {
+            self.time(&batch.arena()[start..], reads)
+        };
+        let time = match time {
+            Ok(time) => time,
+            Err(refusal) => {
+                batch.arena().truncate(start);
+                return Err(refusal);
+            }
+        };
+        self.big_uints += u64::from(notes.big_uints);
+        let derived = self.chain.next(raw);
+        let fields = &self.fields;
+        let mut head = Head::seed(fields.id.unwrap_or(derived), time);
+        head.settled = self.settled;
+        head.data = Span::new(start, end);
+        let topic = fields.topic.as_deref().unwrap_or(&self.topic);
+        if self.topic_kept.0 != topic {
+            self.topic_kept.0.clear();
+            self.topic_kept.0.push_str(topic);
+            self.topic_kept.1 = batch.store(topic.as_bytes());
+        }
+        head.topic = if topic.is_empty() { Span::EMPTY } else { self.topic_kept.1 };
+        head.stream = match &fields.stream {
+            None => head.topic,
+            Some(stream) => batch.store(stream.as_bytes()),
+        };
+        if fields.id.is_some() || fields.expect != Expect::Any {
+            batch.require_check();
+        }
+        batch.push(head, fields.extra());
+        Ok(())
+    }
+
+    /// What `$time` says, else the field that the options name, else the clock.
+    #[inline]
+    fn time(&mut self, data: &[u8], reads: u64) -> Result<i64, Refusal> {
+        if let Some(time) = self.fields.time_ms {
+            return Ok(time);
+        }
+        if let Some((text, parts)) = &self.time
+            && let Some(value) = path(data, parts)
+        {
+            let time = time_of(value).map_err(|found| Refusal::Time { path: text.clone(), found })?;
+            if let Some(time) = time {
+                return Ok(time);
+            }
+        }
+        match self.now {
+            Some((at, now)) if at == reads => Ok(now),
+            _ => {
+                let now = self.clock.now_ms();
+                self.now = Some((reads, now));
+                Ok(now)
+            }
+        }
+    }
+}
+
+impl Refusal {
+    /// Where in the record's text it is, and how many bytes it marks.
+    pub fn span(&self, text: &[u8]) -> (usize, usize) {
+        let at = match self {
+            // What is missing is missing at the end.
+            Refusal::Json(error) if error.message.starts_with("EOF") => text.len(),
+            Refusal::Json(error) => offset_of(text, error.line, error.column),
+            Refusal::Time { path, .. } => {
+                let last = path.rsplit('.').find(|part| part.parse::<u32>().is_err()).unwrap_or(path);
+                memchr::memmem::find(text, format!("\"{last}\"").as_bytes()).unwrap_or(0)
+            }
+            Refusal::Field(_) | Refusal::TooLarge { .. } => 0,
+        };
+        let rest = &text[at.min(text.len())..];
+        let string = rest.strip_prefix(b"\"").and_then(|inner| memchr::memchr(b'"', inner));
+        // A string is marked whole where it is short, as keys are.
+        (at, string.filter(|len| *len < 64).map_or(1, |len| len + 2))
+    }
+}
+
+/// The byte at a line and column, both from 1.
+fn offset_of(text: &[u8], line: usize, column: usize) -> usize {
+    let start = match line {
+        0 | 1 => 0,
+        line => memchr::memchr_iter(b'\n', text).nth(line - 2).map_or(text.len(), |at| at + 1),
+    };
+    (start + column.saturating_sub(1)).min(text.len())
+}

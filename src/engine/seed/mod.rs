@@ -1,0 +1,225 @@
+//! Seeds: the energies that start a run, from files, standard input or memory.
+//!
+//! A [`Source`] is read in order, and as a stream: whatever its size, it takes the memory of one
+//! record and one read ([`feed`](self)). What each kind holds:
+//!
+//! | kind | records |
+//! |---|---|
+//! | `.ndjson`, `.jsonl`, standard input | an object a line; blank lines are skipped |
+//! | `.json` | one object, or an array of objects |
+//! | `.msgpack` | maps, one after the other |
+//! | `.lua` | what the chunk returns: an energy or a list of them |
+//!
+//! The `$` keys of a record set its envelope. A record's text may be eight times as long as
+//! `limits.event_bytes`, which bounds the data that it becomes.
+//!
+//! Chunks have a fixed size, even where a slow pipe would allow smaller ones: what a spell sees, and
+//! in which order, must not depend on how fast a seed came.
+
+mod admission;
+mod document;
+mod feed;
+mod lines;
+mod messages;
+mod place;
+mod script;
+mod source;
+mod time;
+
+use std::collections::VecDeque;
+
+use super::clock::{self, Clock};
+use super::{INTAKE_BYTES, INTAKE_EVENTS};
+use crate::event::{Events, topic};
+use crate::runeset::{Diagnostic, Limits};
+use crate::spell::Clocks;
+use admission::Admission;
+use document::Document;
+use feed::Feed;
+use lines::Lines;
+use messages::Messages;
+use script::Script;
+pub use source::{Input, Kind, Source};
+
+/// Where a run's energies come from.
+pub trait Intake {
+    /// Says how many energies the log holds, all of them settled. Called before each
+    /// [`fill`](Intake::fill); what `fill` adds carries it in its heads.
+    fn set_settled(&mut self, position: u64);
+
+    /// Adds energies until the batch holds [`INTAKE_EVENTS`] or [`INTAKE_BYTES`] or there are no more;
+    /// false when there are none left. On an error the batch keeps what came before it.
+    fn fill(&mut self, batch: &mut Events) -> Result<bool, Box<Diagnostic>>;
+
+    /// Integers so far that 64 bits do not hold, which became floats.
+    fn big_uints(&self) -> u64;
+
+    /// Bytes read and bytes in all, where that is known.
+    fn progress(&self) -> Option<(u64, u64)>;
+}
+
+/// How seeds are read.
+#[derive(Clone)]
+pub struct SeedOptions {
+    /// Topic of seeds that set none.
+    pub topic: Option<String>,
+    /// Dotted path of the field that holds a seed's time, where `$time` does not say it: milliseconds
+    /// since the epoch, or an RFC 3339 text.
+    pub time: Option<String>,
+    /// The time of seeds that say none.
+    pub clock: Clock,
+    /// Bounds of a record (`event_bytes`), and of the VM of a `.lua` seed.
+    pub limits: Limits,
+    /// Clocks for the VM of a `.lua` seed.
+    pub clocks: Clocks,
+}
+
+impl Default for SeedOptions {
+    fn default() -> Self {
+        let clocks = Clocks { steady_ms: clock::steady_ms, timer_ns: None, exact: false };
+        Self { topic: None, time: None, clock: Clock::System, limits: Limits::default(), clocks }
+    }
+}
+
+/// All seeds of a run, one source after the other.
+pub struct Seeds {
+    sources: VecDeque<Source>,
+    /// Shown names of the sources that were opened, each as often as it was.
+    opened: Vec<String>,
+    current: Option<(Source, Reader)>,
+    feed: Feed,
+    admission: Admission,
+    options: SeedOptions,
+    /// Bytes of the sources that are done.
+    done: u64,
+    total: Option<u64>,
+}
+
+/// What reads the source at hand.
+enum Reader {
+    Lines(Lines),
+    Document(Document),
+    Messages(Messages),
+    Script(Script),
+}
+
+impl Seeds {
+    /// Seeds of several sources, in order. Nothing is opened yet.
+    #[must_use]
+    pub fn new(sources: Vec<Source>, options: SeedOptions) -> Self {
+        Self {
+            total: sources.iter().map(Source::size).sum(),
+            sources: sources.into(),
+            opened: Vec::new(),
+            current: None,
+            feed: Feed::new(record_bytes_max(&options.limits)),
+            admission: Admission::new(&options),
+            options,
+            done: 0,
+        }
+    }
+
+    /// Everything that can be found wrong without reading: files that cannot be opened, a topic that is
+    /// none.
+    #[must_use]
+    pub fn problems(&self) -> Vec<Diagnostic> {
+        let refusal = self.options.topic.as_deref().and_then(|text| match topic::validate(text) {
+            Err(error) => Some(error.to_string()),
+            Ok(()) if topic::is_reserved(text) => Some(format!(
+                "`{text}` cannot be the topic of seeds; topics that begin with `sanctum.` or `$` belong to the engine"
+            )),
+            Ok(()) => None,
+        });
+        refusal
+            .map(Diagnostic::error)
+            .into_iter()
+            .chain(self.sources.iter().filter_map(Source::problem))
+            .collect()
+    }
+
+    /// Opens the next source; false when there is none.
+    fn advance(&mut self) -> Result<bool, Box<Diagnostic>> {
+        let Some(source) = self.sources.pop_front() else { return Ok(false) };
+        let before = self.opened.iter().filter(|shown| **shown == source.shown).count();
+        self.opened.push(source.shown.clone());
+        self.admission.begin(&source.shown, before);
+        let reader = match source.kind {
+            Kind::Lua => Reader::Script(Script::run(&source, &self.options)?),
+            kind => {
+                self.feed.open(source.open()?);
+                match kind {
+                    Kind::Json => Reader::Document(Document::default()),
+                    Kind::Msgpack => Reader::Messages(Messages::default()),
+                    Kind::Lua | Kind::Ndjson => Reader::Lines(Lines::default()),
+                }
+            }
+        };
+        self.current = Some((source, reader));
+        Ok(true)
+    }
+
+    fn read(&mut self, batch: &mut Events) -> Result<bool, Box<Diagnostic>> {
+        loop {
+            let Some((source, reader)) = &mut self.current else {
+                if self.advance()? {
+                    continue;
+                }
+                return Ok(false);
+            };
+            let (shown, feed, admission) = (source.shown.as_str(), &mut self.feed, &mut self.admission);
+            let more = match reader {
+                Reader::Lines(lines) => lines.read(shown, feed, admission, batch),
+                Reader::Document(document) => document.read(shown, feed, admission, batch),
+                Reader::Messages(messages) => messages.read(shown, feed, admission, batch),
+                Reader::Script(script) => script.read(shown, admission, batch),
+            }?;
+            if more {
+                return Ok(true);
+            }
+            self.done += match reader {
+                Reader::Script(script) => script.bytes(),
+                _ => self.feed.offset(),
+            };
+            self.feed.close();
+            self.current = None;
+        }
+    }
+}
+
+impl Intake for Seeds {
+    fn set_settled(&mut self, position: u64) {
+        self.admission.settled = position;
+    }
+
+    fn fill(&mut self, batch: &mut Events) -> Result<bool, Box<Diagnostic>> {
+        self.admission.begin_batch();
+        let result = self.read(batch);
+        if result.is_err() {
+            self.current = None;
+            self.sources.clear();
+            self.feed.close();
+        }
+        result
+    }
+
+    fn big_uints(&self) -> u64 {
+        self.admission.big_uints
+    }
+
+    fn progress(&self) -> Option<(u64, u64)> {
+        let total = self.total?;
+        Some(((self.done + self.feed.offset()).min(total), total))
+    }
+}
+
+/// The longest text of one record.
+fn record_bytes_max(limits: &Limits) -> usize {
+    // `\u0041` is six bytes for one; the rest is for blanks.
+    usize::try_from(limits.event_bytes).unwrap_or(usize::MAX).saturating_mul(8).saturating_add(64 << 10)
+}
+
+/// Whether a chunk is complete.
+#[inline]
+fn is_full(batch: &Events) -> bool {
+    batch.len() >= INTAKE_EVENTS || batch.byte_len() >= INTAKE_BYTES
+}

@@ -1,0 +1,278 @@
+//! Who runs the casts: this thread, or several that own their VMs.
+//!
+//! A lane's VM lives on one worker for good. Workers share nothing: a round goes to them over a
+//! bounded channel as a closed enum, what its casts did comes back the same way. With one worker
+//! everything runs on the ordering thread.
+
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use crate::event::Events;
+use crate::spell::{Clocks, Fault, Lane, OpenError, Round, Spell, Task};
+
+/// Stack of a worker: Lua's C calls nest at most 200 deep, each with a native's frame.
+const STACK_BYTES: usize = 16 << 20;
+
+/// The content that spells put in one round.
+pub type Blobs = Arc<[(blake3::Hash, Arc<[u8]>, u64)]>;
+
+/// What lanes did, by lane.
+type Rounds = Vec<(usize, Round)>;
+/// Lanes that could not be opened.
+type Failed = Vec<(usize, OpenError)>;
+
+enum Order {
+    Round { events: Arc<Events>, tasks: Vec<(usize, Vec<Task>)>, used: Vec<(usize, Round)> },
+    Publish(Blobs),
+    Close,
+}
+
+enum Answer {
+    Opened(Result<Rounds, Failed>),
+    Round(Vec<(usize, Round)>),
+    Closed(Vec<Closed>),
+}
+
+/// A lane at its end.
+pub struct Closed {
+    /// Which lane.
+    pub lane: usize,
+    /// What `unprepare` printed.
+    pub round: Round,
+    /// Whether it failed.
+    pub fault: Option<Fault>,
+    /// VM bytes in use, and the most that were.
+    pub memory_bytes: (usize, usize),
+}
+
+/// All workers.
+pub enum Crew {
+    /// One worker: the ordering thread itself.
+    Inline(Hands),
+    /// Threads, by number; lane `n` is at worker `n % threads.len()`.
+    Threads(Vec<Thread>),
+}
+
+/// A worker's thread and the channels to it.
+pub struct Thread {
+    orders: Sender<Order>,
+    answers: Receiver<Answer>,
+    handle: Option<JoinHandle<()>>,
+}
+
+/// The lanes of one worker.
+#[derive(Default)]
+pub struct Hands {
+    lanes: Vec<(usize, Lane)>,
+}
+
+impl Hands {
+    /// Opens the lanes, and returns what `prepare` printed in each.
+    fn open(lanes: Vec<(usize, Arc<Spell>)>, clocks: Clocks) -> Result<(Self, Rounds), Failed> {
+        let (mut hands, mut rounds, mut errors) = (Self::default(), Vec::new(), Vec::new());
+        for (index, spell) in lanes {
+            match spell.open(clocks) {
+                Ok(mut lane) => {
+                    rounds.push((index, lane.take_round()));
+                    hands.lanes.push((index, lane));
+                }
+                Err(error) => errors.push((index, error)),
+            }
+        }
+        if errors.is_empty() { Ok((hands, rounds)) } else { Err(errors) }
+    }
+
+    fn lane(&mut self, index: usize) -> Option<&mut Lane> {
+        self.lanes.iter_mut().find(|(at, _)| *at == index).map(|(_, lane)| lane)
+    }
+
+    fn run(&mut self, events: &Arc<Events>, tasks: Vec<(usize, Vec<Task>)>) -> Vec<(usize, Round)> {
+        let mut rounds = Vec::with_capacity(tasks.len());
+        for (index, tasks) in tasks {
+            if let Some(lane) = self.lane(index) {
+                lane.run(events, tasks);
+                rounds.push((index, lane.take_round()));
+            }
+        }
+        rounds
+    }
+
+    fn recycle(&mut self, used: Vec<(usize, Round)>) {
+        for (index, round) in used {
+            if let Some(lane) = self.lane(index) {
+                lane.recycle(round);
+            }
+        }
+    }
+
+    fn publish(&mut self, blobs: &Blobs) {
+        for (_, lane) in &mut self.lanes {
+            lane.publish(blobs);
+        }
+    }
+
+    fn close(&mut self) -> Vec<Closed> {
+        let close = |(lane, mut live): (usize, Lane)| {
+            let fault = live.close().err();
+            Closed { lane, fault, memory_bytes: live.memory_bytes(), round: live.take_round() }
+        };
+        self.lanes.drain(..).map(close).collect()
+    }
+}
+
+impl Crew {
+    /// Opens all lanes on `workers` workers. What `prepare` printed comes back by lane.
+    pub fn open(lanes: &[Arc<Spell>], workers: usize, clocks: Clocks) -> Result<(Self, Rounds), Failed> {
+        let lanes: Vec<_> = lanes.iter().cloned().enumerate().collect();
+        let workers = workers.clamp(1, lanes.len().max(1));
+        if workers == 1 {
+            let (hands, rounds) = Hands::open(lanes, clocks)?;
+            return Ok((Self::Inline(hands), rounds));
+        }
+        let mut shares: Vec<Vec<(usize, Arc<Spell>)>> = vec![Vec::new(); workers];
+        for (index, spell) in lanes {
+            shares[index % workers].push((index, spell));
+        }
+        let threads: Vec<Thread> = shares.into_iter().map(|share| Thread::start(share, clocks)).collect();
+        let (mut rounds, mut errors) = (Vec::new(), Vec::new());
+        for thread in &threads {
+            match thread.answers.recv() {
+                Ok(Answer::Opened(Ok(opened))) => rounds.extend(opened),
+                Ok(Answer::Opened(Err(failed))) => errors.extend(failed),
+                _ => {}
+            }
+        }
+        errors.sort_by_key(|(lane, _)| *lane);
+        rounds.sort_by_key(|(lane, _)| *lane);
+        if errors.is_empty() { Ok((Self::Threads(threads), rounds)) } else { Err(errors) }
+    }
+
+    /// Runs the tasks of a round, by lane, and returns what they did. `used` are rounds whose memory is
+    /// handed back.
+    pub fn run(
+        &mut self,
+        events: &Arc<Events>,
+        tasks: Vec<(usize, Vec<Task>)>,
+        used: Vec<(usize, Round)>,
+    ) -> Vec<(usize, Round)> {
+        match self {
+            Self::Inline(hands) => {
+                hands.recycle(used);
+                hands.run(events, tasks)
+            }
+            Self::Threads(threads) => {
+                let count = threads.len();
+                let mut shares: Vec<_> = (0..count).map(|_| (Vec::new(), Vec::new())).collect();
+                for (lane, tasks) in tasks {
+                    shares[lane % count].0.push((lane, tasks));
+                }
+                for (lane, round) in used {
+                    shares[lane % count].1.push((lane, round));
+                }
+                let mut asked = Vec::with_capacity(count);
+                for (thread, (tasks, used)) in threads.iter().zip(shares) {
+                    if !tasks.is_empty() {
+                        let order = Order::Round { events: events.clone(), tasks, used };
+                        asked.extend(thread.orders.send(order).is_ok().then_some(thread));
+                    }
+                }
+                let mut rounds = Vec::new();
+                for thread in asked {
+                    if let Ok(Answer::Round(done)) = thread.answers.recv() {
+                        rounds.extend(done);
+                    }
+                }
+                rounds
+            }
+        }
+    }
+
+    /// Shows committed content to every lane.
+    pub fn publish(&mut self, blobs: &Blobs) {
+        match self {
+            Self::Inline(hands) => hands.publish(blobs),
+            Self::Threads(threads) => {
+                for thread in threads {
+                    // A worker that is gone has nothing to be shown; its round is missed elsewhere.
+                    let _ = thread.orders.send(Order::Publish(blobs.clone()));
+                }
+            }
+        }
+    }
+
+    /// Calls `unprepare` in every lane and ends the workers.
+    pub fn close(&mut self) -> Vec<Closed> {
+        let mut closed = match self {
+            Self::Inline(hands) => hands.close(),
+            Self::Threads(threads) => {
+                let mut closed = Vec::new();
+                for thread in threads.iter() {
+                    if thread.orders.send(Order::Close).is_ok()
+                        && let Ok(Answer::Closed(done)) = thread.answers.recv()
+                    {
+                        closed.extend(done);
+                    }
+                }
+                closed
+            }
+        };
+        closed.sort_by_key(|closed| closed.lane);
+        closed
+    }
+}
+
+impl Thread {
+    fn start(lanes: Vec<(usize, Arc<Spell>)>, clocks: Clocks) -> Self {
+        let (orders, inbox) = bounded(2);
+        let (outbox, answers) = bounded(2);
+        let work = move || work(lanes, clocks, &inbox, &outbox);
+        let handle = Builder::new().name("worker".into()).stack_size(STACK_BYTES).spawn(work).ok();
+        Self { orders, answers, handle }
+    }
+}
+
+impl Drop for Thread {
+    fn drop(&mut self) {
+        // Closing the channel ends the worker's loop.
+        let (closed, _) = bounded(0);
+        self.orders = closed;
+        if let Some(handle) = self.handle.take() {
+            // A worker that panicked has been noticed when its answer did not come.
+            let _ = handle.join();
+        }
+    }
+}
+
+fn work(lanes: Vec<(usize, Arc<Spell>)>, clocks: Clocks, inbox: &Receiver<Order>, outbox: &Sender<Answer>) {
+    let mut hands = match Hands::open(lanes, clocks) {
+        Ok((hands, rounds)) => {
+            if outbox.send(Answer::Opened(Ok(rounds))).is_err() {
+                return;
+            }
+            hands
+        }
+        Err(errors) => {
+            // Nobody listens any more only when the engine is gone.
+            let _ = outbox.send(Answer::Opened(Err(errors)));
+            return;
+        }
+    };
+    while let Ok(order) = inbox.recv() {
+        let answer = match order {
+            Order::Round { events, tasks, used } => {
+                hands.recycle(used);
+                Answer::Round(hands.run(&events, tasks))
+            }
+            Order::Publish(blobs) => {
+                hands.publish(&blobs);
+                continue;
+            }
+            Order::Close => Answer::Closed(hands.close()),
+        };
+        if outbox.send(answer).is_err() {
+            return;
+        }
+    }
+}

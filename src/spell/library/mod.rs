@@ -1,0 +1,95 @@
+//! What spells get beside the language: one file per global, or per family of them.
+//!
+//! All of it is deterministic: it knows the input, the spell's own state and nothing else. Whatever
+//! takes long charges the cast's budget of instructions, whatever is large is checked against the VM's
+//! memory first. Each file says where it differs from stock Lua, and why.
+
+mod base;
+mod base64;
+mod blob;
+mod buffer;
+pub mod envelope;
+mod format;
+mod hash;
+mod json;
+mod log;
+mod msgpack;
+mod os;
+mod pattern;
+pub mod random;
+pub mod require;
+mod sort;
+mod state;
+mod stats;
+mod string;
+mod table;
+mod time;
+mod window;
+
+use crate::spell::raw::{Entry, Frame, Kind};
+
+/// Functions that are fields of a global table, stock or new.
+static TABLES: [(&str, &[Entry]); 12] = [
+    ("math", random::MATH),
+    ("string", string::FUNCTIONS),
+    ("table", table::FUNCTIONS),
+    ("table", sort::FUNCTIONS),
+    ("log", log::FUNCTIONS),
+    ("json", json::FUNCTIONS),
+    ("msgpack", msgpack::FUNCTIONS),
+    ("time", time::FUNCTIONS),
+    ("os", os::FUNCTIONS),
+    ("hash", hash::FUNCTIONS),
+    ("base64", base64::FUNCTIONS),
+    ("blob", blob::FUNCTIONS),
+];
+
+/// Adds the library to the globals of a fresh VM.
+pub(crate) fn install(frame: &mut Frame<'_>) {
+    envelope::install(frame);
+    state::install(frame);
+    stats::install(frame);
+    window::install(frame);
+    frame.push_globals();
+    for functions in [base::FUNCTIONS, random::FUNCTIONS, require::FUNCTIONS] {
+        define(frame, functions);
+    }
+    for (name, functions) in TABLES {
+        extend(frame, name, functions);
+    }
+    push_runes(frame);
+    frame.set_field(-2, "runes");
+    frame.pop(1);
+}
+
+/// Sets functions in the table on top.
+pub(crate) fn define(frame: &mut Frame<'_>, functions: &'static [Entry]) {
+    for entry in functions {
+        frame.push_native(entry, 0);
+        frame.set_field(-2, entry.0);
+    }
+}
+
+/// Sets functions in the table `name` of the table on top; makes it where there is none.
+pub(crate) fn extend(frame: &mut Frame<'_>, name: &str, functions: &'static [Entry]) {
+    if frame.get_field(-1, name) == Kind::Nil {
+        frame.pop(1);
+        frame.push_table(0, functions.len());
+        frame.push_copy(-1);
+        frame.set_field(-3, name);
+    }
+    define(frame, functions);
+    frame.pop(1);
+}
+
+/// Pushes the spell's options as a table; an empty one where there are none, or no room for them.
+fn push_runes(frame: &mut Frame<'_>) {
+    let runes = std::mem::take(&mut frame.host().runes);
+    let top = frame.top();
+    let pushed = if runes.is_empty() { Ok(()) } else { msgpack::push_data(frame, &runes) };
+    if pushed.is_err() || frame.kind(-1) != Kind::Table || frame.top() == top {
+        frame.pop((frame.top() - top) as usize);
+        frame.push_table(0, 0);
+    }
+    frame.host().runes = runes;
+}

@@ -1,0 +1,384 @@
+//! A file to a checked spell: every problem of it at once.
+
+use std::sync::Arc;
+
+use super::host::Host;
+use super::raw::{Member, MemberValue, Vm};
+use super::report;
+use super::{Clocks, Modules, OpenError, Spell};
+use crate::event::msgpack::parse_path;
+use crate::event::suggest::suggest;
+use crate::router::filter::{Filter, Step};
+use crate::router::pattern::Pattern;
+use crate::runeset::settings::Problem;
+use crate::runeset::{Diagnostic, Fault as FaultPolicy, Limits, Runeset, SpellOptions, StatedLimits};
+
+/// Members that are functions.
+const HOOKS: [&str; 4] = ["prepare", "cast", "tick", "unprepare"];
+/// Every member a spell may have.
+const MEMBERS: [&str; 16] = [
+    "name",
+    "topic",
+    "filter",
+    "lane",
+    "lanes",
+    "batch",
+    "every",
+    "reads",
+    "start",
+    "fault",
+    "limits",
+    "nulls",
+    "prepare",
+    "cast",
+    "tick",
+    "unprepare",
+];
+
+/// Where a spell comes from, and what a runeset says of it.
+pub struct Origin<'a> {
+    /// Its file, as it is to be shown.
+    pub path: String,
+    /// Its text.
+    pub source: Vec<u8>,
+    /// Where `require` looks.
+    pub modules: Modules,
+    /// The runeset's entry for it, with the runeset.
+    pub entry: Option<(&'a Runeset, &'a crate::runeset::SpellEntry)>,
+    /// What holds for every spell of the runeset.
+    pub limits: StatedLimits,
+    /// What a fault does where the spell does not say.
+    pub fault: FaultPolicy,
+}
+
+/// Loads a spell: runs its chunk in a fresh VM and checks every member.
+pub fn load(origin: Origin<'_>, clocks: Clocks) -> Result<Spell, Vec<Diagnostic>> {
+    Loader::new(&origin).load(clocks).map_err(|mut problems| {
+        problems.sort_by_key(|problem| problem.place.as_ref().map_or(0, |place| place.line));
+        problems
+    })
+}
+
+struct Loader<'a> {
+    origin: &'a Origin<'a>,
+    text: String,
+    problems: Vec<Diagnostic>,
+    own: SpellOptions,
+}
+
+impl<'a> Loader<'a> {
+    fn new(origin: &'a Origin<'a>) -> Self {
+        Self {
+            origin,
+            text: String::from_utf8_lossy(&origin.source).into_owned(),
+            problems: Vec::new(),
+            own: SpellOptions::default(),
+        }
+    }
+
+    fn load(mut self, clocks: Clocks) -> Result<Spell, Vec<Diagnostic>> {
+        let origin = self.origin;
+        let entry_options = origin.entry.map(|(_, entry)| entry.options.clone()).unwrap_or_default();
+        let stem = stem(&origin.path);
+        let runes = origin.entry.map_or_else(|| vec![0x80], |(_, entry)| entry.runes.clone());
+        // The chunk itself runs under what the runeset allows.
+        let limits = Limits::resolve(&origin.limits, &StatedLimits::default(), &entry_options.limits);
+        let host = Host::new(&stem, limits, runes.clone(), origin.modules.clone());
+        let mut vm = Vm::new(host, clocks.steady_ms, clocks.exact)
+            .map_err(|error| vec![Diagnostic::error(error.to_string()).in_file(&origin.path)])?;
+        let members = vm
+            .load(&origin.path, &origin.source)
+            .map_err(|fault| vec![report::load_fault(&origin.path, &self.text, &fault)])?;
+        drop(vm);
+
+        let mut functions = Functions::default();
+        let (mut reads, mut nulls) = (None, false);
+        for member in &members {
+            self.member(member, &mut functions, &mut reads, &mut nulls);
+        }
+        if functions.cast.is_none() && !members.iter().any(|member| member.name == "cast") {
+            let mut problem = Diagnostic::error("the spell has no `cast`").in_file(&origin.path);
+            let near = members.iter().find(|member| suggest(&member.name, ["cast"]).is_some());
+            if let Some(near) = near {
+                problem = self.at_key(&near.name, "the spell has no `cast`").suggest(Some("cast"));
+            }
+            self.problems.push(problem.help("add `cast = function(event) ... end` to the table it returns"));
+        }
+        let options = over(&self.own, &entry_options);
+        let topics = self.topics(&entry_options);
+        let filter = self.filter(&entry_options);
+        if options.every_ms.is_some() && !functions.tick {
+            self.complain("every", "`every` needs a function `tick`", None);
+        }
+        if functions.tick && options.every_ms.is_none() {
+            self.complain("tick", "`tick` is never called without `every`", Some("add `every = \"10s\"`"));
+        }
+        if options.batch.is_some() && functions.filter.is_some() {
+            self.complain(
+                "filter",
+                "a filter function cannot be combined with `batch`",
+                Some("use a table filter, or filter inside `cast`"),
+            );
+        }
+        if options.lanes.is_some() && options.lane.is_none() {
+            self.complain(
+                "lanes",
+                "`lanes` has no meaning without `lane`, the path of the partition key",
+                None,
+            );
+        }
+        if !self.problems.is_empty() {
+            return Err(self.problems);
+        }
+        Ok(Spell {
+            name: options.name.as_deref().unwrap_or(&stem).into(),
+            path: origin.path.clone(),
+            source: Arc::from(origin.source.as_slice()),
+            topics,
+            filter_function: filter.is_none() && functions.filter.is_some(),
+            filter,
+            lane: options.lane.as_deref().map(parse_path),
+            lanes: options.lanes.unwrap_or(1) as usize,
+            batch: options.batch,
+            every_ms: options.every_ms,
+            reads,
+            start: options.start,
+            fault: options.fault.unwrap_or(origin.fault),
+            limits: Limits::resolve(&origin.limits, &self.own.limits, &entry_options.limits),
+            nulls,
+            runes,
+            modules: origin.modules.clone(),
+            cast_envelope: functions.cast.unwrap_or(false),
+            filter_envelope: functions.filter.unwrap_or(false),
+        })
+    }
+
+    fn member(
+        &mut self,
+        member: &Member,
+        functions: &mut Functions,
+        reads: &mut Option<Vec<Box<[u8]>>>,
+        nulls: &mut bool,
+    ) {
+        let name = member.name.as_str();
+        match (&member.value, name) {
+            (&MemberValue::Function { takes_envelope, .. }, "cast") => functions.cast = Some(takes_envelope),
+            (&MemberValue::Function { takes_envelope, .. }, "filter") => {
+                functions.filter = Some(takes_envelope);
+            }
+            (MemberValue::Function { .. }, "tick") => functions.tick = true,
+            (MemberValue::Function { .. }, "prepare" | "unprepare") => {}
+            (_, name) if !MEMBERS.contains(&name) => {
+                let problem = self
+                    .at_key(name, format!("unknown member `{name}`"))
+                    .suggest(suggest(name, MEMBERS))
+                    .help(format!("a spell's members: {}", MEMBERS.join(", ")));
+                self.problems.push(problem);
+            }
+            (value, name) if HOOKS.contains(&name) => {
+                let text = format!("`{name}` is {}, not a function", kind_of(value));
+                self.complain(name, &text, None);
+            }
+            (MemberValue::Data(bytes), "reads") => match string_list(bytes) {
+                Some(fields) => *reads = Some(fields),
+                None => self.complain("reads", "`reads` is a list of field names", None),
+            },
+            (MemberValue::Data(bytes), "nulls") => match bytes.as_slice() {
+                [0xc2] => *nulls = false,
+                [0xc3] => *nulls = true,
+                _ => self.complain("nulls", "`nulls` is true or false", None),
+            },
+            (MemberValue::Data(bytes), name) => {
+                let Ok(value) = rmpv::decode::read_value(&mut bytes.as_slice()) else { return };
+                for problem in self.own.apply(name, &value) {
+                    self.option_problem(&problem);
+                }
+            }
+            (value, name) => {
+                let text = format!("`{name}` is {}", kind_of(value));
+                self.complain(name, &text, None);
+            }
+        }
+    }
+
+    /// A problem of an option, pointed at in the spell's text.
+    fn option_problem(&mut self, problem: &Problem) {
+        let key = problem.path.iter().rev().find(|step| self.find_key(step).is_some());
+        let key = key.or(problem.path.first()).cloned().unwrap_or_default();
+        let mut diagnostic = self.at_key(&key, problem.message.clone()).suggest(problem.nearest.as_deref());
+        if let Some(help) = &problem.help {
+            diagnostic = diagnostic.help(help.clone());
+        }
+        self.problems.push(diagnostic);
+    }
+
+    fn topics(&mut self, entry: &SpellOptions) -> Vec<Pattern> {
+        let by_entry = entry.topic.is_some();
+        let texts = entry.topic.clone().or_else(|| self.own.topic.clone()).unwrap_or_default();
+        let mut patterns = Vec::new();
+        for (index, text) in texts.iter().enumerate() {
+            match Pattern::parse(text) {
+                Ok(pattern) => patterns.push(pattern),
+                Err(error) => {
+                    let message = format!("`topic`: {error}");
+                    let problem = match self.origin.entry {
+                        Some((runeset, entry)) if by_entry => {
+                            let path = ["topic".to_owned(), index.to_string()];
+                            runeset.spell_diagnostic(entry, &path, false, message)
+                        }
+                        _ => self.at_text(text, message),
+                    };
+                    self.problems.push(problem);
+                }
+            }
+        }
+        patterns
+    }
+
+    fn filter(&mut self, entry: &SpellOptions) -> Option<Filter> {
+        let by_entry = entry.filter.is_some();
+        let spec = entry.filter.as_ref().or(self.own.filter.as_ref())?.clone();
+        match Filter::compile(&spec) {
+            Ok(filter) => Some(filter),
+            Err(error) => {
+                let step = |step: &Step| match step {
+                    Step::Key(key) => key.clone(),
+                    // A runeset counts from 0.
+                    Step::Index(index) => index.saturating_sub(1).to_string(),
+                };
+                let steps: Vec<String> = error.path().iter().map(step).collect();
+                let message = format!("`filter`: {error}");
+                let problem = match self.origin.entry {
+                    Some((runeset, entry)) if by_entry => {
+                        let mut path = vec!["filter".to_owned()];
+                        path.extend(steps);
+                        runeset.spell_diagnostic(entry, &path, true, message)
+                    }
+                    _ => {
+                        let key = steps.iter().rev().find(|step| self.find_key(step).is_some());
+                        self.at_key(key.map_or("filter", String::as_str), message)
+                    }
+                };
+                self.problems.push(problem);
+                None
+            }
+        }
+    }
+
+    fn complain(&mut self, key: &str, message: &str, help: Option<&str>) {
+        let mut problem = self.at_key(key, message);
+        if let Some(help) = help {
+            problem = problem.help(help);
+        }
+        self.problems.push(problem);
+    }
+
+    /// Points at the first line that sets `key` in a table.
+    fn at_key(&self, key: &str, message: impl Into<String>) -> Diagnostic {
+        match self.find_key(key) {
+            Some((line, column)) => {
+                let length = key.chars().count();
+                Diagnostic::error(message).at(&self.origin.path, &self.text, line, column, length)
+            }
+            None => Diagnostic::error(message).in_file(&self.origin.path),
+        }
+    }
+
+    /// Points at the first line that holds `text` in quotes.
+    fn at_text(&self, text: &str, message: impl Into<String>) -> Diagnostic {
+        for (index, line) in self.text.lines().enumerate() {
+            if let Some(at) = line.find(&format!("\"{text}\"")).or_else(|| line.find(&format!("'{text}'"))) {
+                let column = line[..at].chars().count() + 2;
+                let length = text.chars().count().max(1);
+                return Diagnostic::error(message).at(
+                    &self.origin.path,
+                    &self.text,
+                    index + 1,
+                    column,
+                    length,
+                );
+            }
+        }
+        self.at_key("topic", message)
+    }
+
+    /// Line and column, from 1, of `key =` or `["key"] =`. A search in the text: Lua keeps no positions
+    /// of table fields.
+    fn find_key(&self, key: &str) -> Option<(usize, usize)> {
+        if key.is_empty() {
+            return None;
+        }
+        for (index, line) in self.text.lines().enumerate() {
+            let code = line.split("--").next().unwrap_or(line);
+            for (at, _) in code.match_indices(key) {
+                let before = code[..at].chars().next_back();
+                let after = code[at + key.len()..].trim_start_matches(['"', '\'', ']']).trim_start();
+                let whole = before.is_none_or(|char| !char.is_alphanumeric() && char != '_' && char != '.');
+                if whole && after.starts_with('=') && !after.starts_with("==") {
+                    return Some((index + 1, code[..at].chars().count() + 1));
+                }
+            }
+        }
+        None
+    }
+}
+
+/// Which functions a spell has; for `cast` and `filter` whether they take the envelope.
+#[derive(Default)]
+struct Functions {
+    cast: Option<bool>,
+    filter: Option<bool>,
+    tick: bool,
+}
+
+/// What a runeset's entry says goes before what the spell says.
+fn over(own: &SpellOptions, entry: &SpellOptions) -> SpellOptions {
+    SpellOptions {
+        name: entry.name.clone().or_else(|| own.name.clone()),
+        topic: entry.topic.clone().or_else(|| own.topic.clone()),
+        filter: entry.filter.clone().or_else(|| own.filter.clone()),
+        lane: entry.lane.clone().or_else(|| own.lane.clone()),
+        lanes: entry.lanes.or(own.lanes),
+        batch: entry.batch.or(own.batch),
+        every_ms: entry.every_ms.or(own.every_ms),
+        start: entry.start.or(own.start),
+        fault: entry.fault.or(own.fault),
+        limits: own.limits,
+    }
+}
+
+fn stem(path: &str) -> String {
+    let file = path.rsplit(['/', '\\']).next().unwrap_or(path);
+    file.strip_suffix(".lua").unwrap_or(file).to_owned()
+}
+
+fn string_list(bytes: &[u8]) -> Option<Vec<Box<[u8]>>> {
+    let value = rmpv::decode::read_value(&mut &*bytes).ok()?;
+    let mut fields: Vec<Box<[u8]>> = value
+        .as_array()?
+        .iter()
+        .map(|item| item.as_str().map(|text| text.as_bytes().into()))
+        .collect::<Option<_>>()?;
+    fields.sort();
+    fields.dedup();
+    Some(fields)
+}
+
+fn kind_of(value: &MemberValue) -> String {
+    match value {
+        MemberValue::Function { line, .. } => format!("a function (line {line})"),
+        MemberValue::Other(name) => format!("a {name}"),
+        MemberValue::Data(bytes) => match bytes.first() {
+            Some(0xc2 | 0xc3) => "a boolean".to_owned(),
+            Some(0xa0..=0xbf | 0xd9..=0xdb | 0xc4..=0xc6) => "a string".to_owned(),
+            Some(0x80..=0x9f | 0xdc..=0xdf) => "a table".to_owned(),
+            _ => "a number".to_owned(),
+        },
+    }
+}
+
+impl From<OpenError> for Diagnostic {
+    fn from(error: OpenError) -> Self {
+        Diagnostic::error(error.to_string())
+    }
+}

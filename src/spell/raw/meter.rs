@@ -1,0 +1,182 @@
+//! The limit on work: VM instructions, counted by a hook of our own.
+//!
+//! A count hook on every thread of the VM adds to [`Meter::used`]; natives add what they do
+//! ([`Meter::charge`]), and large blocks add what copying them costs. Once a limit is passed
+//! ([`Meter::stop`]) the hook fires on every instruction and raises each time, so that no `pcall`
+//! survives it. The count starts anew with each cast and is exact to [`STEP`] instructions, or to
+//! one in exact mode, always the same for the same cast. Wall time is only the backstop.
+//!
+//! A coroutine that the hook killed has its hooks switched off for good inside Lua (`allowhook`), so
+//! closing it would run `__close` handlers without limit: such threads carry [`spent`] as their hook
+//! and are never closed (see `coroutine.rs`).
+
+use std::ffi::c_int;
+
+use mlua::ffi::{self, lua_Debug, lua_State};
+
+use super::core::core_of;
+
+/// Instructions between two looks at the count.
+pub const STEP: c_int = 512;
+
+/// Why a cast was ended, no matter what the spell catches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Stop {
+    /// `limits.instructions`
+    Instructions,
+    /// `limits.time`
+    Time,
+    /// `limits.print_bytes`
+    Prints,
+    /// `limits.outputs`
+    Outputs,
+    /// `limits.state_bytes`
+    State,
+}
+
+impl Stop {
+    /// What the spell did, as its error message.
+    #[must_use]
+    pub fn message(self) -> &'static str {
+        match self {
+            Self::Instructions => "ran more instructions than its limit allows",
+            Self::Time => "ran longer than its time limit allows",
+            Self::Prints => "printed more than its limit allows",
+            Self::Outputs => "produced more energies than its limit allows",
+            Self::State => "keeps more state than its limit allows",
+        }
+    }
+}
+
+/// Counts the work of one cast.
+#[derive(Debug)]
+pub struct Meter {
+    /// Units done in this cast: instructions and what natives charge.
+    pub used: u64,
+    /// Units allowed in one cast.
+    pub limit: u64,
+    /// Set once a limit is passed.
+    pub stop: Option<Stop>,
+    /// Instructions between two fires of the hook.
+    pub step: c_int,
+    /// Clock reading at which the cast is stopped, in milliseconds.
+    deadline_ms: u64,
+    time_ms_max: u64,
+    clock_ms: fn() -> u64,
+    calls: u32,
+}
+
+impl Meter {
+    /// `clock_ms` is any steady clock.
+    pub fn new(limit: u64, time_ms_max: u64, clock_ms: fn() -> u64, exact: bool) -> Self {
+        Self {
+            used: 0,
+            limit,
+            stop: None,
+            step: if exact { 1 } else { STEP },
+            deadline_ms: u64::MAX,
+            time_ms_max,
+            clock_ms,
+            calls: 0,
+        }
+    }
+
+    /// Forgets the last cast. The deadline is set when the first [`STEP`] is over: short casts, nearly
+    /// all, never read the clock.
+    #[inline]
+    pub fn restart(&mut self) {
+        self.used = 0;
+        self.stop = None;
+        self.deadline_ms = u64::MAX;
+    }
+
+    /// Adds work of a native; false once a limit is passed.
+    #[inline]
+    pub fn charge(&mut self, units: u64) -> bool {
+        self.used = self.used.saturating_add(units);
+        self.calls = self.calls.wrapping_add(1);
+        if self.used > self.limit || units > 4096 || self.calls.is_multiple_of(256) {
+            return self.check();
+        }
+        self.stop.is_none()
+    }
+
+    #[cold]
+    fn check(&mut self) -> bool {
+        if self.stop.is_none() {
+            if self.used > self.limit {
+                self.stop = Some(Stop::Instructions);
+            } else {
+                let now = (self.clock_ms)();
+                if self.deadline_ms == u64::MAX {
+                    self.deadline_ms = now.saturating_add(self.time_ms_max);
+                } else if now > self.deadline_ms {
+                    self.stop = Some(Stop::Time);
+                }
+            }
+        }
+        self.stop.is_none()
+    }
+}
+
+/// Sets the count hook on a thread, its count at the start.
+///
+/// # Safety
+/// `state` is a live thread of a VM with a core.
+#[inline]
+pub unsafe fn arm(state: *mut lua_State, step: c_int) {
+    // SAFETY: by the contract.
+    unsafe { ffi::lua_sethook(state, Some(count), ffi::LUA_MASKCOUNT, step) }
+}
+
+/// Whether the hook killed something on this thread since it was last armed.
+///
+/// # Safety
+/// As [`arm`].
+pub unsafe fn is_spent(state: *mut lua_State) -> bool {
+    // SAFETY: by the contract.
+    unsafe { ffi::lua_gethook(state).is_some_and(|hook| hook as usize == spent as *const () as usize) }
+}
+
+unsafe extern "C-unwind" fn count(state: *mut lua_State, _: *mut lua_Debug) {
+    // SAFETY: Lua calls hooks with a live thread; nothing with a destructor lives here when it raises.
+    unsafe {
+        let core = core_of(state);
+        let meter = &mut (*core).meter;
+        let work = std::mem::take(&mut (*core).arena.work);
+        meter.used = meter.used.saturating_add(meter.step as u64 + work);
+        if (*core).arena.used > (*core).arena.limit / 2 {
+            (*core).sample_line(state);
+        }
+        if !(*core).meter.check() {
+            kill(state);
+        }
+    }
+}
+
+/// The hook of a thread on which a limit was enforced: fires on every instruction.
+unsafe extern "C-unwind" fn spent(state: *mut lua_State, _: *mut lua_Debug) {
+    // SAFETY: as in `count`.
+    unsafe {
+        let meter = &mut (*core_of(state)).meter;
+        if meter.stop.is_none() {
+            // A later cast resumed a thread that an earlier one had caught in time.
+            meter.used += 1;
+            return arm(state, meter.step);
+        }
+        kill(state);
+    }
+}
+
+unsafe fn kill(state: *mut lua_State) -> ! {
+    // SAFETY: raising is the purpose; no destructors are pending in the hooks.
+    unsafe {
+        ffi::lua_sethook(state, Some(spent), ffi::LUA_MASKCOUNT, 1);
+        let stop = (*core_of(state)).meter.stop.unwrap_or(Stop::Instructions);
+        let message = stop.message();
+        (*core_of(state)).arena.lifted += 1;
+        ffi::lua_pushlstring(state, message.as_ptr().cast(), message.len());
+        (*core_of(state)).arena.lifted -= 1;
+        ffi::lua_error(state)
+    }
+}

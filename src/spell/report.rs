@@ -1,0 +1,128 @@
+//! Draws a fault: what, where, the source around it with the line marked, the traceback, the energy.
+
+use super::Spell;
+use super::fault::{Fault, FaultKind, TraceFrame};
+use super::raw::Stop;
+use crate::event::{EventRef, json};
+use crate::runeset::Diagnostic;
+
+/// Bytes of an energy's data that a report shows.
+const DATA_BYTES_MAX: usize = 400;
+
+/// A fault while the chunk of a spell or seed ran.
+#[must_use]
+pub fn load_fault(path: &str, source: &str, fault: &Fault) -> Diagnostic {
+    let message = match fault.kind {
+        FaultKind::Syntax => format!("syntax error: {}", fault.message),
+        FaultKind::Limit(_) | FaultKind::Memory => format!("`{path}` {} while it was loaded", fault.message),
+        FaultKind::Output => fault.message.clone(),
+        FaultKind::Error => format!("`{path}` failed while it was loaded: {}", fault.message),
+    };
+    let diagnostic = Diagnostic::error(message).field("kind", fault.kind.name());
+    advise(traced(placed(diagnostic, path, source, fault), fault), fault)
+}
+
+/// A fault in a hook other than `cast` and `tick`.
+#[must_use]
+pub fn hook_fault(spell: &Spell, hook: &str, fault: &Fault) -> Diagnostic {
+    let source = String::from_utf8_lossy(&spell.source);
+    let diagnostic = Diagnostic::error(headline(&spell.name, hook, fault))
+        .field("kind", fault.kind.name())
+        .field("spell", &*spell.name);
+    advise(traced(placed(diagnostic, &spell.path, &source, fault), fault), fault)
+}
+
+/// A fault in `cast` or `tick`, with the energy that caused it.
+#[must_use]
+pub fn cast_fault(spell: &Spell, hook: &str, fault: &Fault, event: Option<EventRef<'_>>) -> Diagnostic {
+    let mut diagnostic = hook_fault_without_advice(spell, hook, fault);
+    if let Some(event) = event {
+        diagnostic = with_energy(diagnostic, event);
+    }
+    advise(diagnostic, fault)
+}
+
+fn hook_fault_without_advice(spell: &Spell, hook: &str, fault: &Fault) -> Diagnostic {
+    let source = String::from_utf8_lossy(&spell.source);
+    let diagnostic = Diagnostic::error(headline(&spell.name, hook, fault))
+        .field("kind", fault.kind.name())
+        .field("spell", &*spell.name);
+    traced(placed(diagnostic, &spell.path, &source, fault), fault)
+}
+
+fn headline(name: &str, hook: &str, fault: &Fault) -> String {
+    match fault.kind {
+        FaultKind::Limit(_) | FaultKind::Memory => format!("spell `{name}`: `{hook}` {}", fault.message),
+        FaultKind::Output => format!("spell `{name}`: `{hook}`: {}", fault.message),
+        _ => format!("spell `{name}` faulted in `{hook}`: {}", fault.message),
+    }
+}
+
+/// Points at the innermost line of the spell's own file.
+fn placed(diagnostic: Diagnostic, path: &str, source: &str, fault: &Fault) -> Diagnostic {
+    match fault.trace.iter().find(|frame| same_file(&frame.source, path)) {
+        Some(frame) => diagnostic.at(path, source, frame.line as usize, 0, 0).context(2, 2),
+        None => match fault.trace.first() {
+            Some(frame) => diagnostic.in_file(format!("{}:{}", frame.source, frame.line)),
+            None => diagnostic.in_file(path),
+        },
+    }
+}
+
+/// Lua shortens long names to `...` and their end.
+fn same_file(source: &str, path: &str) -> bool {
+    source == path || source.strip_prefix("...").is_some_and(|end| path.ends_with(end))
+}
+
+fn traced(diagnostic: Diagnostic, fault: &Fault) -> Diagnostic {
+    if fault.trace.len() < 2 && fault.trace.iter().all(|frame| frame.function.is_empty()) {
+        return diagnostic;
+    }
+    let line = |frame: &TraceFrame| match frame.function.as_str() {
+        "" => format!("{}:{}", frame.source, frame.line),
+        name => format!("{}:{} in {name}", frame.source, frame.line),
+    };
+    diagnostic.attach("traceback", fault.trace.iter().map(line).collect::<Vec<_>>().join("\n"))
+}
+
+/// Says which energy it was.
+#[must_use]
+pub fn with_energy(diagnostic: Diagnostic, event: EventRef<'_>) -> Diagnostic {
+    let head = event.head();
+    let mut text = format!("position {}, id {}", head.position, head.id);
+    if let Some(topic) = event.topic() {
+        text.push_str(&format!(", topic {topic}"));
+    }
+    let mut data = Vec::new();
+    json::write_value(event.data(), &mut data);
+    let mut shown = String::from_utf8_lossy(&data).into_owned();
+    if shown.len() > DATA_BYTES_MAX {
+        let end = (0..=DATA_BYTES_MAX).rev().find(|&at| shown.is_char_boundary(at)).unwrap_or(0);
+        shown.truncate(end);
+        shown.push_str(" ...");
+    }
+    text.push('\n');
+    text.push_str(&shown);
+    diagnostic
+        .attach("energy", text)
+        .field("position", head.position)
+        .field("id", head.id.to_string())
+        .field("topic", event.topic().map_or(serde_json::Value::Null, Into::into))
+}
+
+/// What to do about it.
+fn advise(diagnostic: Diagnostic, fault: &Fault) -> Diagnostic {
+    let limit = match fault.kind {
+        FaultKind::Limit(Stop::Instructions) => "instructions",
+        FaultKind::Limit(Stop::Time) => "time",
+        FaultKind::Limit(Stop::Prints) => "print_bytes",
+        FaultKind::Limit(Stop::Outputs) => "outputs",
+        FaultKind::Limit(Stop::State) => "state_bytes",
+        FaultKind::Memory => "memory",
+        FaultKind::Output if fault.message.starts_with("returned ") => {
+            return diagnostic.help("a cast returns nil, an energy (a table) or a list of energies");
+        }
+        FaultKind::Syntax | FaultKind::Error | FaultKind::Output => return diagnostic,
+    };
+    diagnostic.help(format!("if that is meant, raise `limits.{limit}` in the spell or the runeset"))
+}

@@ -1,0 +1,6 @@
+//! What spells remember, and what they count with: `state`, `window`, `stats`, as Lua sees them.
+
+mod harness;
+mod state;
+mod stats;
+mod window;
