@@ -123,10 +123,11 @@ fn outputs_find_the_spells_that_wait_for_them() {
 fn a_loop_of_topics_is_named_when_it_does_not_settle() {
     let ping = r#"return { topic = "ping", cast = function(e) e["$topic"] = "pong" return e end }"#;
     let pong = r#"return { topic = "pong", cast = function(e) e["$topic"] = "ping" return e end }"#;
-    let spells = [("ping", ping), ("pong", pong)];
+    let short = ping.replace("topic = \"ping\"", "limits = { hops = 20 }, topic = \"ping\"");
+    let (bounded, spells) = ([("ping", &*short), ("pong", pong)], [("ping", ping), ("pong", pong)]);
     let seeds = [r#"{"$topic":"ping","n":1}"#];
-    let hops = Options { hops_max: 20, ..Options::default() };
-    let (_, notes, log) = run(&spells, &seeds, hops);
+    // A spell's own limit holds for what it produces; the other one's is the default, 10,000.
+    let (_, notes, log) = run(&bounded, &seeds, Options::default());
     assert!(notes.contains("spell `ping` produced an energy more than 20 hops from its seed"), "{notes}");
     assert!(notes.contains("cycle of topics: ping -> pong -> ping"), "{notes}");
     assert_eq!(log.lines().count(), 21);
@@ -136,8 +137,63 @@ fn a_loop_of_topics_is_named_when_it_does_not_settle() {
     assert!(notes.contains("cycle of topics: pong -> ping -> pong"), "{notes}");
 }
 
+#[test]
+fn a_filter_changes_nothing() {
+    let write = r#"return { filter = function(e) state.n = 1 return true end, cast = function(e) end }"#;
+    let (_, notes, _) = run(&[("write", write)], &[r#"{"n":1}"#], Options::default());
+    assert!(notes.contains("spell `write` faulted in `filter`: a filter cannot change state"), "{notes}");
+    let emit = r#"return { filter = function(e) emit(e) return true end, cast = function(e) end }"#;
+    let (_, notes, log) = run(&[("emit", emit)], &[r#"{"n":1}"#], Options::default());
+    assert!(notes.contains("emit works only inside cast or tick"), "{notes}");
+    assert_eq!(log.lines().count(), 1);
+}
+
+#[test]
+fn what_prepare_did_before_its_fault_is_kept() {
+    let talk = r#"return { prepare = function() print("talk") log.info("talk") end, cast = function() end }"#;
+    let fail = r#"return { lane = "n", lanes = 2, prepare = function() print("fail") log.warn("fail") error("no") end,
+      cast = function() end }"#;
+    for workers in [1, 3] {
+        let spells = [("a", talk), ("b", fail), ("c", talk)].map(|(name, source)| spell(name, source));
+        let options = Options { workers, ..Options::default() };
+        let unopened = Engine::open(spells.to_vec(), options).err().expect("a fault");
+        let mut record = Record::default();
+        unopened.tell(&mut record).expect("a record takes everything");
+        assert_eq!(String::from_utf8_lossy(&record.out), "talk\nfail\ntalk\n");
+        assert_eq!(String::from_utf8_lossy(&record.notes), "info a: talk\nwarn b: fail\ninfo c: talk\n");
+        assert_eq!(unopened.iter().count(), 1);
+    }
+}
+
+#[test]
+fn a_batch_is_quarantined_whole() {
+    let pairs = r#"return { topic = "in", fault = "quarantine", lane = "k", lanes = 2, batch = { size = 2 },
+      cast = function(list) error("no") end }"#;
+    let seeds = ["a", "b", "b", "a", "a"].map(|key| format!(r#"{{"$topic":"in","k":"{key}"}}"#));
+    let seeds: Vec<&str> = seeds.iter().map(String::as_str).collect();
+    let (_, notes, log) = run(&[("pairs", pairs)], &seeds, Options::default());
+    for text in ["batch: 2 energies, positions 1 to 2", "2 energies, positions 0, 3", "1 energy, position 4"]
+    {
+        assert!(notes.contains(text), "{text}: {notes}");
+    }
+    let records: Vec<&str> = log.lines().filter(|line| line.contains("sanctum.fault")).collect();
+    let position = |line: &str| line.rsplit("\"position\":").next().and_then(|rest| rest.chars().next());
+    assert_eq!(records.iter().filter_map(|line| position(line)).collect::<String>(), "12034");
+}
+
+#[test]
+fn integers_beyond_64_bits_are_warned_of_once() {
+    let spell = r#"return { cast = function(e) if e.stop then error("stop") end end }"#;
+    let seeds = [r#"{"n":18446744073709551615}"#, r#"{"n":[99999999999999999999,9223372036854775808]}"#];
+    let (_, notes, _) = run(&[("spell", spell)], &seeds[..1], Options::default());
+    assert!(notes.starts_with("warning: 1 integer beyond 64 bits became a float\n"), "{notes}");
+    let (_, notes, _) = run(&[("spell", spell)], &[seeds[0], seeds[1], r#"{"stop":1}"#], Options::default());
+    assert!(notes.starts_with("warning: 3 integers beyond 64 bits became floats\n"), "{notes}");
+    assert!(notes.contains("error: spell `spell` faulted"), "{notes}");
+}
+
 /// Spells for the property below: they loop, branch, remember, wait, fail and print.
-const KINDS: [&str; 9] = [
+const KINDS: [&str; 11] = [
     // Forwards, until the energy has been around often enough.
     r#"return { topic = "TOPIC", cast = function(e)
       if (e.around or 0) < 3 then return { ["$topic"] = "NEXT", n = e.n, around = (e.around or 0) + 1 } end
@@ -156,14 +212,18 @@ const KINDS: [&str; 9] = [
     end, unprepare = function() print("sum") end }"#,
     // Remembers by key, on several VMs.
     r#"return { topic = ">", lane = "n", lanes = 3, cast = function(e)
-      state.count = (state.count or 0) + 1
-      print("lane", e.n, state.count)
-      if state.count == 2 then return { ["$topic"] = "NEXT", n = e.n, around = 3 } end
+      state.seen = (state.seen or 0) + 1
+      print("lane", e.n, state.seen)
+      if state.seen == 2 then return { ["$topic"] = "NEXT", n = e.n, around = 3 } end
     end }"#,
     // Many to one.
     r#"return { topic = "TOPIC", batch = { size = 3, within = "5s" }, cast = function(list)
       print("batch", #list)
       if not list[1].around then return { ["$topic"] = "NEXT", n = #list, around = 2 } end
+    end }"#,
+    r#"return { topic = "TOPIC", fault = "quarantine", batch = { size = 4, within = "2s" }, cast = function(list)
+      print("all or none", #list)
+      for _, e in ipairs(list) do if e.n == 3 then error("three") end end
     end }"#,
     // Counts time.
     r#"return { topic = "TOPIC", every = "10s", cast = function(e) state.seen = (state.seen or 0) + 1 end,
@@ -177,6 +237,9 @@ const KINDS: [&str; 9] = [
     end }"#,
     // Fails into quarantine.
     r#"return { topic = "TOPIC", fault = "quarantine", cast = function(e) if e.n == 3 then error({ n = e.n }) end end }"#,
+    // Looks before it casts, and says so.
+    r#"return { topic = "TOPIC", filter = function(e) print("look", e.n, state.seen) return e.n ~= 1 end,
+      cast = function(e) state.seen = (state.seen or 0) + 1 end }"#,
     // Takes what has no topic, and stops the run at times.
     r#"return { cast = function(e) if e.n == 77 then error("stop") end print("all", e["$topic"], e.n) end }"#,
 ];
@@ -223,7 +286,7 @@ proptest! {
     ) {
         let spells: Vec<_> = spells.iter().map(|(name, source)| (name.as_str(), source.as_str())).collect();
         let seeds: Vec<_> = seeds.iter().map(String::as_str).collect();
-        let options = Options { workers: 1, max_casts: 5_000, hops_max: 50, ..Options::default() };
+        let options = Options { workers: 1, max_casts: 5_000, ..Options::default() };
         let expected = run(&spells, &seeds, options.clone());
         let one = run(&spells, &seeds, Options { round_events, ..options.clone() });
         prop_assert_eq!(&expected, &one, "rounds of {} energies", round_events);

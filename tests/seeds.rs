@@ -490,3 +490,43 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn an_energy_is_traced_to_its_record() {
+    let sources = vec![
+        bytes("a.ndjson", "\n{\"n\":1}\n\n  {\"n\":2}\n"),
+        bytes("none.ndjson", ""),
+        bytes("b.json", "[\n  {\"n\":3}, {\"n\":4}\n]"),
+        bytes("c.msgpack", b"\x81\xa1n\x05\x81\xa1n\x06"),
+        bytes("d.lua", "return { { n = 7 }, { n = 8 } }"),
+        bytes("e.lua", "return { n = 9 }"),
+        bytes("f.ndjson", "{\"n\":0}\n".repeat(INTAKE_EVENTS)),
+    ];
+    let mut seeds = Seeds::new(sources, options());
+    let mut places = Vec::new();
+    for _ in 0..2 {
+        let mut batch = Events::default();
+        seeds.fill(&mut batch).unwrap();
+        for index in (0..10).filter(|index| *index < batch.len()) {
+            let text = seeds.locate(index, Diagnostic::error("odd")).render(Style::Plain);
+            places.push(text.lines().skip(1).map(str::trim).collect::<Vec<_>>().join(" "));
+        }
+    }
+    let expected = [
+        "--> a.ndjson:2:1",
+        "--> a.ndjson:4:3",
+        "--> b.json:2:3",
+        "--> b.json:2:12",
+        "--> c.msgpack = note: it is map 1 of the file",
+        "--> c.msgpack = note: it is map 2 of the file",
+        "--> d.lua = note: it is element 1 of the list",
+        "--> d.lua = note: it is element 2 of the list",
+        "--> e.lua",
+        "--> f.ndjson:1:1",
+    ];
+    assert_eq!(places[..10], expected);
+    let line = INTAKE_EVENTS - 9 + 1;
+    assert_eq!(places[10], format!("--> f.ndjson:{line}:1"));
+    let beyond = seeds.locate(INTAKE_EVENTS, Diagnostic::error("odd"));
+    assert_eq!(beyond.place, None);
+}

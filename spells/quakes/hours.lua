@@ -2,9 +2,8 @@
 --
 --   quake.clean  ->  quake.hourly   { key = network, start =, stop =, value = { count =, strongest = } }
 --
--- A window groups by the energies' own time. It is complete, and comes out, once an energy of a
--- later time arrived, whatever its key: so the hours of all networks end together. No clock is asked, and a
--- replay counts the same.
+-- A window groups by the energies' own time. It is complete, and comes out, when time has passed its end. No
+-- clock is asked, so a replay counts the same.
 
 local hourly = window.tumbling{
   size = "1h",
@@ -22,5 +21,11 @@ return {
   cast = function(event, envelope)
     -- Gives the windows that this energy's time completes: none, or one for each network that had any.
     return hourly:add(event.network, envelope.time, event.magnitude)
+  end,
+
+  -- Time passes when energies come, and with a timer when none do: so a quiet hour ends as well.
+  every = "1h",
+  tick = function(now)
+    return hourly:advance(now)
   end,
 }

@@ -64,6 +64,7 @@ pub struct Blobs {
     own: FxHashMap<Hash, Own>,
     /// What the running cast put: with the scope, and whether the digest was new to the VM.
     pending: Vec<(Hash, Box<[u8]>)>,
+    own_bytes: u64,
 }
 
 /// Content that this VM put, and for which lane keys.
@@ -77,7 +78,7 @@ impl Blobs {
     /// A view of what is committed in `contents`.
     #[must_use]
     pub fn new(contents: Contents) -> Self {
-        Self { contents, own: FxHashMap::default(), pending: Vec::new() }
+        Self { contents, ..Self::default() }
     }
 
     /// Adds what was committed, by any spell, to the set that this view sees.
@@ -89,15 +90,22 @@ impl Blobs {
     /// it for that key before.
     pub fn put(&mut self, scope: &[u8], bytes: &[u8]) -> (Hash, Option<Content>) {
         let hash = blake3::hash(bytes);
-        let own = self
-            .own
-            .entry(hash)
-            .or_insert_with(|| Own { content: bytes.into(), scopes: FxHashSet::default() });
+        let own_bytes = &mut self.own_bytes;
+        let own = self.own.entry(hash).or_insert_with(|| {
+            *own_bytes += bytes.len() as u64;
+            Own { content: bytes.into(), scopes: FxHashSet::default() }
+        });
         if !own.scopes.insert(scope.into()) {
             return (hash, None);
         }
         self.pending.push((hash, scope.into()));
         (hash, Some(own.content.clone()))
+    }
+
+    /// Bytes of all that this VM put, each content once.
+    #[must_use]
+    pub fn own_bytes(&self) -> u64 {
+        self.own_bytes
     }
 
     /// Content that a cast for `scope`, whose input has `settled`, may see.
@@ -120,6 +128,7 @@ impl Blobs {
             if let Some(own) = self.own.get_mut(&hash) {
                 own.scopes.remove(&scope);
                 if own.scopes.is_empty() {
+                    self.own_bytes -= own.content.len() as u64;
                     self.own.remove(&hash);
                 }
             }

@@ -60,7 +60,8 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     }
     std::fs::write(&output, &bytes).with_context(|| format!("cannot write `{}`", output.display()))?;
     let (shown, count, size) = (output.display(), files.len(), bytes.len());
-    console::tell(&format!("{shown}: {count} files, {size} bytes, {passed} golden cases passed\n"));
+    let cases = if passed == 1 { "case" } else { "cases" };
+    console::tell(&format!("{shown}: {count} files, {size} bytes, {passed} golden {cases} passed\n"));
     Ok(DONE)
 }
 

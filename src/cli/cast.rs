@@ -46,7 +46,8 @@ pub struct Args {
     /// Threads that cast; the results do not depend on it [default: the number of processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
-    /// Casts after which the run is taken for a loop that never settles [default: 1000000]
+    /// Casts after which a run that has not settled is taken for a loop; counted anew for each chunk of
+    /// 4,096 seeds [default: 1000000]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     max_casts: Option<u64>,
     /// Show every energy that passes through a spell: position, topic, bytes as hex, data as JSON
@@ -192,8 +193,10 @@ impl<'a> Plan<'a> {
         let start = steady_ns();
         let mut engine = match Engine::open(std::mem::take(&mut batch.spells), options) {
             Ok(engine) => engine,
-            Err(problems) => {
-                console::report(&problems, self.faults());
+            Err(unopened) => {
+                let mut console = Console::new(None, self.faults(), false, Progress::new());
+                let told = unopened.tell(&mut console).and_then(|()| console.finish());
+                told.and_then(|()| console.report(&unopened.problems)).context("cannot write the output")?;
                 return Ok(FAULT);
             }
         };

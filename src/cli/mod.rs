@@ -36,7 +36,7 @@ pub const USAGE: u8 = 2;
 /// Stack of the thread that runs a command: with one worker it casts.
 const STACK_BYTES: usize = 16 << 20;
 
-/// An event engine that runs Lua: deterministic, exactly once, sandboxed.
+/// An event engine that runs Lua: deterministic and sandboxed.
 #[derive(Debug, Parser)]
 #[command(name = "sanctum", version, about, max_term_width = 100, after_help = AFTER)]
 struct Cli {

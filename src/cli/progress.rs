@@ -123,6 +123,10 @@ impl Intake for Watched<'_> {
         self.intake.set_settled(position);
     }
 
+    fn locate(&self, index: usize, diagnostic: Diagnostic) -> Diagnostic {
+        self.intake.locate(index, diagnostic)
+    }
+
     fn big_uints(&self) -> u64 {
         self.intake.big_uints()
     }

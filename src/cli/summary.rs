@@ -37,9 +37,6 @@ pub fn table(summary: &Summary, nanos: u64) -> String {
         summary.casts,
         count(rate)
     );
-    if summary.big_uints > 0 {
-        let _ = writeln!(text, "{} integers beyond 64 bits became floats", summary.big_uints);
-    }
     text
 }
 

@@ -75,12 +75,9 @@ impl Batch {
     /// How the run is made, as far as the runeset says.
     #[must_use]
     pub fn options(&self) -> Options {
-        let limits =
-            Limits::resolve(&self.runeset.limits, &StatedLimits::default(), &StatedLimits::default());
         Options {
             workers: self.runeset.workers.unwrap_or(0) as usize,
             max_casts: self.runeset.max_casts,
-            hops_max: limits.hops,
             ..Options::default()
         }
     }
@@ -138,8 +135,9 @@ struct Loader {
 
 impl Loader {
     fn runeset(&mut self, item: &Item, environment: runeset::expand::Environment<'_>) {
-        match runeset::load(&item.full(), environment) {
-            Ok(runeset) => {
+        match runeset::survey(&item.full(), environment) {
+            Ok((runeset, problems)) => {
+                self.problems.extend(problems.into_iter().map(|problem| relative(problem, &item.base)));
                 for entry in &runeset.spells {
                     for file in &entry.files {
                         self.spell(&item.base, file, Some((&runeset, entry)));
@@ -215,6 +213,8 @@ impl Loader {
         let limits = entry.map_or_else(StatedLimits::default, |(runeset, _)| runeset.limits);
         let fault = entry.and_then(|(runeset, _)| runeset.fault).unwrap_or(Fault::Stop);
         match spell::load(Origin { path, source, modules, entry, limits, fault }, self.clocks) {
+            // It may have been meant to have another name.
+            Ok(_) if entry.is_some_and(|(_, entry)| entry.is_flawed) => {}
             Ok(spell) => self.batch.spells.push(Arc::new(spell)),
             Err(problems) => {
                 self.problems.extend(problems.into_iter().map(|problem| relative(problem, base)));

@@ -38,8 +38,8 @@ pub struct Delivery {
 pub enum Kind {
     /// `cast` with a batch of so many energies that time made due.
     DueBatch(u32),
-    /// `tick`
-    Tick,
+    /// `tick`, the so-many-th that one energy makes due.
+    Tick(u32),
     /// `cast` with one energy.
     Cast,
     /// `cast` with a batch of so many energies, now complete.
@@ -48,10 +48,24 @@ pub enum Kind {
     Joined,
 }
 
+/// An energy of a batch.
+pub type Member = (Arc<Events>, u32);
+
+impl Kind {
+    /// Tells apart the tasks that one energy brings to one spell, in what is derived from them.
+    pub fn salt(self) -> u32 {
+        match self {
+            Self::Cast | Self::Joined => 0,
+            Self::DueBatch(_) | Self::FullBatch(_) => 1,
+            Self::Tick(ordinal) => 2 + ordinal,
+        }
+    }
+}
+
 /// A batch that is not complete.
 struct Pending {
     key: Box<[u8]>,
-    members: Vec<(Arc<Events>, u32)>,
+    members: Vec<Member>,
     due_ms: i64,
 }
 
@@ -230,7 +244,7 @@ impl Target {
             let mut ordinal = 0;
             while now_ms <= last {
                 let task = Task::Tick { now_ms, event: index, ordinal };
-                plan.add(index, self.id, self.first_lane, Kind::Tick, task);
+                plan.add(index, self.id, self.first_lane, Kind::Tick(ordinal), task);
                 ordinal += 1;
                 now_ms = now_ms.saturating_add(every);
             }

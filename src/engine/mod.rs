@@ -8,16 +8,18 @@
 //! Seeds are taken in chunks of a fixed size, each once everything before it has settled: a run needs
 //! memory for a chunk, however long its input is.
 //!
-//! Bounds: `hops` from a seed, `max_casts` until everything has settled, and each spell's own limits.
+//! Bounds: `max_casts` until everything has settled, and each spell's own limits, `hops` among them.
 
 pub mod batch;
 pub mod clock;
 mod cycle;
 mod delivery;
 mod ordering;
+mod quarantine;
 pub mod seed;
 pub mod sink;
 pub mod summary;
+mod unopened;
 mod worker;
 
 use std::io;
@@ -29,6 +31,7 @@ pub use ordering::Engine;
 pub use seed::Intake;
 pub use sink::Sink;
 pub use summary::{SpellSummary, Summary};
+pub use unopened::Unopened;
 
 /// Energies of a chunk of seeds.
 pub const INTAKE_EVENTS: usize = 4_096;
@@ -45,8 +48,6 @@ pub struct Options {
     /// Casts after which a run is taken for a loop, counted anew with each chunk of seeds: input that goes on
     /// settles in between, a loop does not.
     pub max_casts: u64,
-    /// Casts that may lie between an energy and its seed.
-    pub hops_max: u64,
     /// Whether the log keeps what every spell is past.
     pub keep: bool,
     /// Whether every instruction is counted.
@@ -62,7 +63,6 @@ impl Default for Options {
         Self {
             workers: 0,
             max_casts: 1_000_000,
-            hops_max: 10_000,
             keep: true,
             exact: false,
             timed: false,

@@ -3,25 +3,20 @@
 use std::sync::Arc;
 
 use super::cycle::cycle_of;
-use super::delivery::{Deliveries, Delivery, Kind, Plan};
+use super::delivery::{Deliveries, Delivery, Kind, Member, Plan};
+use super::quarantine::quarantine;
 use super::summary::SpellSummary;
 use super::worker::{Blobs, Crew};
-use super::{Failure, INTAKE_BYTES, INTAKE_EVENTS, Intake, Options, Sink, Summary, clock};
-use crate::event::envelope::{output_id, spell_key};
-use crate::event::{EventRef, Events, Head, Uuid, msgpack};
+use super::{Failure, INTAKE_BYTES, INTAKE_EVENTS, Intake, Options, Sink, Summary, Unopened, clock};
+use crate::event::{EventRef, Events};
 use crate::log::{Conflict, Log, MemoryLog};
 use crate::runeset::diagnostic::Severity;
 use crate::runeset::{Diagnostic, Fault as FaultPolicy};
-use crate::spell::{Cast, Clocks, Fault, OpenError, Outcome, Round, Spell, Task, report};
-
-/// The topic on which quarantined energies are recorded.
-const FAULT_TOPIC: &str = "sanctum.fault";
-/// Keeps the id of a fault record apart from those of outputs.
-const FAULT_INDEX: u32 = u32::MAX;
+use crate::spell::{Cast, Clocks, Fault, Outcome, Round, Spell, Task, report};
 
 /// A run: spells over a log in memory.
 pub struct Engine {
-    spells: Vec<Arc<Spell>>,
+    spells: Arc<[Arc<Spell>]>,
     /// The spell of each lane.
     lanes: Vec<u32>,
     crew: Crew,
@@ -55,7 +50,7 @@ impl LaneResult {
 
 impl Engine {
     /// Opens the spells: makes their VMs and calls `prepare`. All that fail are listed.
-    pub fn open(spells: Vec<Arc<Spell>>, options: Options) -> Result<Self, Vec<Diagnostic>> {
+    pub fn open(spells: Vec<Arc<Spell>>, options: Options) -> Result<Self, Unopened> {
         let mut lanes = Vec::new();
         let mut of_lane = Vec::new();
         for (index, spell) in spells.iter().enumerate() {
@@ -73,33 +68,20 @@ impl Engine {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             workers => workers,
         };
-        let (crew, opened) = Crew::open(&of_lane, workers, clocks).map_err(|errors| {
-            let mut reported = Vec::new();
-            let mut diagnostics = Vec::new();
-            for (lane, error) in errors {
-                let spell = &spells[lanes[lane] as usize];
-                if !reported.contains(&lanes[lane]) {
-                    reported.push(lanes[lane]);
-                    diagnostics.push(match error {
-                        OpenError::Fault(fault) => report::hook_fault(spell, "prepare", &fault),
-                        OpenError::Reserve(error) => {
-                            Diagnostic::error(error.to_string()).in_file(&spell.path)
-                        }
-                    });
-                }
-            }
-            diagnostics
-        })?;
+        let (crew, opened) = Crew::open(&of_lane, workers, clocks);
+        if !opened.failed.is_empty() {
+            return Err(Unopened::new(&spells, &lanes, opened));
+        }
         let summary = Summary {
             spells: spells.iter().map(|spell| SpellSummary::new(&spell.name)).collect(),
             ..Summary::default()
         };
         Ok(Self {
             deliveries: Deliveries::new(&spells),
-            spells,
+            spells: spells.into(),
             lanes,
             crew,
-            opened,
+            opened: opened.rounds,
             log: if options.keep { MemoryLog::new() } else { MemoryLog::transient() },
             cursor: 0,
             unsettled_casts: 0,
@@ -124,6 +106,17 @@ impl Engine {
 
     /// Runs until the seeds are used up and everything has settled.
     pub fn run(&mut self, intake: &mut dyn Intake, sink: &mut dyn Sink) -> Result<(), Failure> {
+        let result = self.run_all(intake, sink);
+        let text = match self.summary.big_uints {
+            0 => return result,
+            1 => "1 integer beyond 64 bits became a float".to_owned(),
+            count => format!("{count} integers beyond 64 bits became floats"),
+        };
+        sink.warn(&Diagnostic::warning(text).help("write them as strings where every digit counts"))?;
+        result
+    }
+
+    fn run_all(&mut self, intake: &mut dyn Intake, sink: &mut dyn Sink) -> Result<(), Failure> {
         for (lane, round) in std::mem::take(&mut self.opened) {
             // All lanes of a spell prepare alike; one speaks for them.
             if self.is_first_lane(lane) {
@@ -161,8 +154,9 @@ impl Engine {
         self.summary.seeds -= (appended.known.len() + appended.conflicts.len()) as u64;
         let conflict = appended.conflicts.into_iter().next();
         let refused = match (conflict, filled) {
-            (Some((_, conflict)), _) => {
-                Some(Diagnostic::error(format!("a seed was refused: {conflict}")).help(advice(&conflict)))
+            (Some((index, conflict)), _) => {
+                let refused = Diagnostic::error(format!("a seed was refused: {conflict}"));
+                Some(intake.locate(index, refused).help(advice(&conflict)))
             }
             (None, Err(error)) => Some(*error),
             (None, Ok(more)) => return Ok(more),
@@ -224,11 +218,14 @@ impl Engine {
         let rounds = self.crew.run(events, tasks, std::mem::take(&mut self.used));
         let mut results: Vec<Option<LaneResult>> = (0..self.lanes.len()).map(|_| None).collect();
         let mut blobs = Vec::new();
+        let (mut count, mut bytes) = (0, 0);
         for (lane, mut round) in rounds {
             blobs.append(&mut round.blobs);
+            count += round.outputs.len();
+            bytes += round.outputs.byte_len();
             results[lane] = Some(LaneResult::new(round));
         }
-        let mut commit = Commit { out: Events::default(), batches: batches.into_iter() };
+        let mut commit = Commit { out: Events::with_capacity(count, bytes), batches: batches.into_iter() };
         let outcome = self.commit(events, range, &plan.deliveries, &mut results, &mut commit, sink);
         self.append(&mut commit);
         if !blobs.is_empty() {
@@ -250,6 +247,7 @@ impl Engine {
         commit: &mut Commit,
         sink: &mut dyn Sink,
     ) -> Result<(), Failure> {
+        let spells = self.spells.clone();
         let mut next = 0;
         for index in range {
             let event = events.get(index);
@@ -263,14 +261,14 @@ impl Engine {
             }
             let mut consumed = false;
             for delivery in &deliveries[first..next] {
-                consumed |= self.settle(*delivery, Some(event), results, commit, sink)?;
+                consumed |= self.settle(&spells, *delivery, Some(event), results, commit, sink)?;
             }
             if produced {
                 sink.output(event, consumed)?;
             }
         }
         for delivery in &deliveries[next..] {
-            self.settle(*delivery, None, results, commit, sink)?;
+            self.settle(&spells, *delivery, None, results, commit, sink)?;
         }
         Ok(())
     }
@@ -278,38 +276,39 @@ impl Engine {
     /// Commits one task; true when the spell took the energy.
     fn settle(
         &mut self,
+        spells: &[Arc<Spell>],
         delivery: Delivery,
         event: Option<EventRef<'_>>,
         results: &mut [Option<LaneResult>],
         commit: &mut Commit,
         sink: &mut dyn Sink,
     ) -> Result<bool, Failure> {
-        let spell = self.spells[delivery.spell as usize].clone();
-        let summary = &mut self.summary.spells[delivery.spell as usize];
         if delivery.kind == Kind::Joined {
             return Ok(true);
         }
+        let spell = &*spells[delivery.spell as usize];
+        let summary = &mut self.summary.spells[delivery.spell as usize];
         let members = match delivery.kind {
-            Kind::DueBatch(_) | Kind::FullBatch(_) => commit.batches.next(),
-            _ => None,
+            Kind::DueBatch(_) | Kind::FullBatch(_) => commit.batches.next().unwrap_or_default(),
+            _ => Vec::new(),
         };
         // In a batch the last member is the cause.
-        let last = members.as_ref().and_then(|(events, index)| Some(events).zip(Some(*index)));
-        let cause = last.map(|(events, index)| events.get(index as usize)).or(event);
+        let cause = members.last().map(|(events, index)| events.get(*index as usize)).or(event);
         let Some(result) = &mut results[delivery.lane as usize] else { return Ok(false) };
         let LaneResult { round, next, outputs, prints, notes } = result;
         let Some(cast) = round.casts.get(*next) else { return Ok(false) };
         *next += 1;
         let first_output = std::mem::replace(outputs, cast.outputs_end as usize);
-        if matches!(cast.outcome, Outcome::Filtered) {
+        let filtered = matches!(cast.outcome, Outcome::Filtered);
+        if filtered {
             summary.filtered += 1;
-            return Ok(false);
-        }
-        count(summary, delivery.kind, cast);
-        self.summary.casts += 1;
-        self.unsettled_casts += 1;
-        if self.unsettled_casts > self.options.max_casts {
-            return Err(too_many_casts(&self.log, &spell, cause, self.options.max_casts).into());
+        } else {
+            count(summary, delivery.kind, cast);
+            self.summary.casts += 1;
+            self.unsettled_casts += 1;
+            if self.unsettled_casts > self.options.max_casts {
+                return Err(too_many_casts(&self.log, spell, cause, self.options.max_casts).into());
+            }
         }
         let (printed, noted) = (cast.prints_end as usize, cast.notes_end as usize);
         if printed > *prints {
@@ -318,52 +317,74 @@ impl Engine {
         if noted > *notes {
             sink.note(&round.notes[std::mem::replace(notes, noted)..noted])?;
         }
+        if filtered {
+            return Ok(false);
+        }
         if let Outcome::Fault(fault) = &cast.outcome {
             self.summary.spells[delivery.spell as usize].faults += 1;
             let hook = match delivery.kind {
-                Kind::Tick => "tick",
+                Kind::Tick(_) => "tick",
                 _ if fault.in_filter => "filter",
                 _ => "cast",
             };
-            let diagnostic = report::cast_fault(&spell, hook, fault, cause);
-            self.fault(&spell, fault, diagnostic, cause, commit, sink)?;
+            let diagnostic = report::cast_fault(spell, hook, fault, cause);
+            self.fault(spell, fault, diagnostic, (delivery.kind, cause, &members), commit, sink)?;
             return Ok(true);
         }
         let end = *outputs;
         for at in first_output..end {
             let output = round.outputs.get(at);
-            if u64::from(output.head().hops) > self.options.hops_max {
-                return Err(too_many_hops(&self.log, &spell, cause, self.options.hops_max).into());
+            if u64::from(output.head().hops) > spell.limits.hops {
+                return Err(too_many_hops(&self.log, spell, cause).into());
             }
-            summary_out(&mut self.summary.spells[delivery.spell as usize], output);
-            commit.out.push_copy(output);
         }
         if round.outputs.is_checked() && end > first_output {
-            commit.out.require_check();
-            if let Some(conflict) = self.append(commit) {
+            // Outputs with an id or a condition of their own: all of the cast's are appended, or none.
+            self.append(commit);
+            let own = || (first_output..end).map(|at| round.outputs.get(at));
+            if let Some(conflict) = self.log.check(&mut own()) {
                 let fault = Fault::new(crate::spell::FaultKind::Output, &conflict.to_string(), Vec::new());
                 self.summary.spells[delivery.spell as usize].faults += 1;
-                let diagnostic = report::cast_fault(&spell, "cast", &fault, cause).help(advice(&conflict));
-                self.fault(&spell, &fault, diagnostic, cause, commit, sink)?;
+                let diagnostic = report::cast_fault(spell, "cast", &fault, cause).help(advice(&conflict));
+                self.fault(spell, &fault, diagnostic, (delivery.kind, cause, &members), commit, sink)?;
+                return Ok(true);
             }
+            commit.out.require_check();
+        }
+        for at in first_output..end {
+            let output = round.outputs.get(at);
+            summary_out(&mut self.summary.spells[delivery.spell as usize], output);
+            if commit.out.is_full() {
+                self.append(commit);
+            }
+            commit.out.push_copy(output);
         }
         Ok(true)
     }
 
-    /// Does what the spell's policy says about a fault.
+    /// Does what the spell's policy says about a fault. `caused` by an energy, or by the members of a batch.
     fn fault(
         &mut self,
         spell: &Spell,
         fault: &Fault,
         diagnostic: Diagnostic,
-        cause: Option<EventRef<'_>>,
+        (kind, cause, members): (Kind, Option<EventRef<'_>>, &[Member]),
         commit: &mut Commit,
         sink: &mut dyn Sink,
     ) -> Result<(), Failure> {
+        let batch = || members.iter().map(|(events, index)| events.get(*index as usize));
+        let diagnostic = report::of_batch(diagnostic, batch().map(|event| event.head().position));
         match spell.fault {
             FaultPolicy::Stop | FaultPolicy::Retry => return Err(diagnostic.into()),
             FaultPolicy::Skip => {}
-            FaultPolicy::Quarantine => quarantine(spell, fault, cause, &mut commit.out),
+            FaultPolicy::Quarantine if members.is_empty() => {
+                cause
+                    .into_iter()
+                    .for_each(|event| quarantine(spell, fault, kind.salt(), event, &mut commit.out));
+            }
+            FaultPolicy::Quarantine => {
+                batch().for_each(|event| quarantine(spell, fault, kind.salt(), event, &mut commit.out));
+            }
         }
         // The run goes on: what the spell said it can do without is no error.
         sink.warn(&Diagnostic { severity: Severity::Warning, ..diagnostic })?;
@@ -376,7 +397,6 @@ impl Engine {
         if out.is_empty() {
             return None;
         }
-        commit.out = Events::with_capacity(out.len(), out.byte_len());
         let appended = self.log.append(out);
         self.summary.produced += appended.count as u64;
         appended.conflicts.into_iter().next().map(|(_, conflict)| conflict)
@@ -410,8 +430,8 @@ impl Engine {
 /// What a round adds to the log.
 struct Commit {
     out: Events,
-    /// The last member of each batch, in the order of commit.
-    batches: std::vec::IntoIter<(Arc<Events>, u32)>,
+    /// The members of each batch, in the order of commit.
+    batches: std::vec::IntoIter<Vec<Member>>,
 }
 
 fn count(summary: &mut SpellSummary, kind: Kind, cast: &Cast) {
@@ -419,7 +439,7 @@ fn count(summary: &mut SpellSummary, kind: Kind, cast: &Cast) {
     summary.energies_in += match kind {
         Kind::DueBatch(count) | Kind::FullBatch(count) => u64::from(count),
         Kind::Cast => 1,
-        Kind::Tick | Kind::Joined => 0,
+        Kind::Tick(_) | Kind::Joined => 0,
     };
     summary.instructions += cast.instructions;
     if cast.nanos > 0 {
@@ -434,47 +454,11 @@ fn summary_out(summary: &mut SpellSummary, output: EventRef<'_>) {
     summary.bytes_out += output.data().len() as u64;
 }
 
-/// Records an energy whose cast faulted.
-fn quarantine(spell: &Spell, fault: &Fault, cause: Option<EventRef<'_>>, out: &mut Events) {
-    let Some(cause) = cause else { return };
-    let origin = *cause.head();
-    let mut data = Vec::new();
-    let line = fault.trace.first().map_or(0, |frame| i64::from(frame.line));
-    msgpack::write_map_len(&mut data, 8);
-    msgpack::write_str(&mut data, "error");
-    msgpack::write_str(&mut data, &fault.message);
-    msgpack::write_str(&mut data, "event");
-    data.extend_from_slice(cause.data());
-    msgpack::write_str(&mut data, "id");
-    msgpack::write_str(&mut data, &origin.id.to_string());
-    msgpack::write_str(&mut data, "kind");
-    msgpack::write_str(&mut data, fault.kind.name());
-    msgpack::write_str(&mut data, "line");
-    msgpack::write_int(&mut data, line);
-    msgpack::write_str(&mut data, "position");
-    msgpack::write_int(&mut data, origin.position as i64);
-    msgpack::write_str(&mut data, "spell");
-    msgpack::write_str(&mut data, &spell.name);
-    msgpack::write_str(&mut data, "topic");
-    match cause.topic() {
-        Some(topic) => msgpack::write_str(&mut data, topic),
-        None => msgpack::write_nil(&mut data),
-    }
-    let mut head = Head::seed(output_id(origin.id, &spell_key(&spell.name), FAULT_INDEX), origin.time_ms);
-    head.causation = origin.id;
-    head.correlation = if origin.correlation == Uuid::nil() { origin.id } else { origin.correlation };
-    head.hops = origin.hops + 1;
-    head.settled = origin.position + 1;
-    head.topic = out.store(FAULT_TOPIC.as_bytes());
-    head.stream = head.topic;
-    head.data = out.store(&data);
-    out.push(head, None);
-}
-
-fn too_many_hops(log: &dyn Log, spell: &Spell, cause: Option<EventRef<'_>>, max: u64) -> Diagnostic {
+fn too_many_hops(log: &dyn Log, spell: &Spell, cause: Option<EventRef<'_>>) -> Diagnostic {
+    let max = spell.limits.hops;
     let text = format!("spell `{}` produced an energy more than {max} hops from its seed", spell.name);
     looping(Diagnostic::error(text).field("kind", "hops"), log, spell, cause)
-        .help("end the loop in the spell, or raise `limits.hops` in the runeset")
+        .help("end the loop in the spell, or raise `limits.hops` in the spell or the runeset")
 }
 
 fn too_many_casts(log: &dyn Log, spell: &Spell, cause: Option<EventRef<'_>>, max: u64) -> Diagnostic {
@@ -504,8 +488,8 @@ fn advice(conflict: &Conflict) -> &'static str {
 }
 
 impl Plan {
-    /// The last member of each batch task, in the order of commit.
-    fn batch_members(&self) -> Vec<(Arc<Events>, u32)> {
+    /// The members of each batch task, in the order of commit.
+    fn batch_members(&self) -> Vec<Vec<Member>> {
         let mut next = vec![0; self.tasks.len()];
         let mut members = Vec::new();
         for delivery in &self.deliveries {
@@ -514,7 +498,7 @@ impl Plan {
             }
             let lane = delivery.lane as usize;
             if let Some(Task::Batch(batch)) = self.tasks[lane].get(next[lane]) {
-                members.extend(batch.last().cloned());
+                members.push(batch.clone());
             }
             next[lane] += 1;
         }

@@ -20,8 +20,15 @@ pub type Blobs = Arc<[(blake3::Hash, Arc<[u8]>, u64)]>;
 
 /// What lanes did, by lane.
 type Rounds = Vec<(usize, Round)>;
-/// Lanes that could not be opened.
-type Failed = Vec<(usize, OpenError)>;
+
+/// What came of opening lanes, by lane.
+#[derive(Default)]
+pub struct Opened {
+    /// What those printed that are open.
+    pub rounds: Rounds,
+    /// Those that could not be opened.
+    pub failed: Vec<(usize, OpenError)>,
+}
 
 enum Order {
     Round { events: Arc<Events>, tasks: Vec<(usize, Vec<Task>)>, used: Vec<(usize, Round)> },
@@ -30,7 +37,7 @@ enum Order {
 }
 
 enum Answer {
-    Opened(Result<Rounds, Failed>),
+    Opened(Opened),
     Round(Vec<(usize, Round)>),
     Closed(Vec<Closed>),
 }
@@ -69,19 +76,19 @@ pub struct Hands {
 }
 
 impl Hands {
-    /// Opens the lanes, and returns what `prepare` printed in each.
-    fn open(lanes: Vec<(usize, Arc<Spell>)>, clocks: Clocks) -> Result<(Self, Rounds), Failed> {
-        let (mut hands, mut rounds, mut errors) = (Self::default(), Vec::new(), Vec::new());
+    /// Opens the lanes, and returns what `prepare` did in each.
+    fn open(lanes: Vec<(usize, Arc<Spell>)>, clocks: Clocks) -> (Self, Opened) {
+        let (mut hands, mut opened) = (Self::default(), Opened::default());
         for (index, spell) in lanes {
             match spell.open(clocks) {
                 Ok(mut lane) => {
-                    rounds.push((index, lane.take_round()));
+                    opened.rounds.push((index, lane.take_round()));
                     hands.lanes.push((index, lane));
                 }
-                Err(error) => errors.push((index, error)),
+                Err(error) => opened.failed.push((index, error)),
             }
         }
-        if errors.is_empty() { Ok((hands, rounds)) } else { Err(errors) }
+        (hands, opened)
     }
 
     fn lane(&mut self, index: usize) -> Option<&mut Lane> {
@@ -123,30 +130,30 @@ impl Hands {
 }
 
 impl Crew {
-    /// Opens all lanes on `workers` workers. What `prepare` printed comes back by lane.
-    pub fn open(lanes: &[Arc<Spell>], workers: usize, clocks: Clocks) -> Result<(Self, Rounds), Failed> {
+    /// Opens all lanes on `workers` workers. What `prepare` did comes back in the order of lanes; where one
+    /// failed, the crew is not to be used.
+    pub fn open(lanes: &[Arc<Spell>], workers: usize, clocks: Clocks) -> (Self, Opened) {
         let lanes: Vec<_> = lanes.iter().cloned().enumerate().collect();
         let workers = workers.clamp(1, lanes.len().max(1));
         if workers == 1 {
-            let (hands, rounds) = Hands::open(lanes, clocks)?;
-            return Ok((Self::Inline(hands), rounds));
+            let (hands, opened) = Hands::open(lanes, clocks);
+            return (Self::Inline(hands), opened);
         }
         let mut shares: Vec<Vec<(usize, Arc<Spell>)>> = vec![Vec::new(); workers];
         for (index, spell) in lanes {
             shares[index % workers].push((index, spell));
         }
         let threads: Vec<Thread> = shares.into_iter().map(|share| Thread::start(share, clocks)).collect();
-        let (mut rounds, mut errors) = (Vec::new(), Vec::new());
+        let mut opened = Opened::default();
         for thread in &threads {
-            match thread.answers.recv() {
-                Ok(Answer::Opened(Ok(opened))) => rounds.extend(opened),
-                Ok(Answer::Opened(Err(failed))) => errors.extend(failed),
-                _ => {}
+            if let Ok(Answer::Opened(share)) = thread.answers.recv() {
+                opened.rounds.extend(share.rounds);
+                opened.failed.extend(share.failed);
             }
         }
-        errors.sort_by_key(|(lane, _)| *lane);
-        rounds.sort_by_key(|(lane, _)| *lane);
-        if errors.is_empty() { Ok((Self::Threads(threads), rounds)) } else { Err(errors) }
+        opened.rounds.sort_by_key(|(lane, _)| *lane);
+        opened.failed.sort_by_key(|(lane, _)| *lane);
+        (Self::Threads(threads), opened)
     }
 
     /// Runs the tasks of a round, by lane, and returns what they did. `used` are rounds whose memory is
@@ -246,19 +253,12 @@ impl Drop for Thread {
 }
 
 fn work(lanes: Vec<(usize, Arc<Spell>)>, clocks: Clocks, inbox: &Receiver<Order>, outbox: &Sender<Answer>) {
-    let mut hands = match Hands::open(lanes, clocks) {
-        Ok((hands, rounds)) => {
-            if outbox.send(Answer::Opened(Ok(rounds))).is_err() {
-                return;
-            }
-            hands
-        }
-        Err(errors) => {
-            // Nobody listens any more only when the engine is gone.
-            let _ = outbox.send(Answer::Opened(Err(errors)));
-            return;
-        }
-    };
+    let (mut hands, opened) = Hands::open(lanes, clocks);
+    let failed = !opened.failed.is_empty();
+    // Nobody listens any more only when the engine is gone.
+    if outbox.send(Answer::Opened(opened)).is_err() || failed {
+        return;
+    }
     while let Ok(order) = inbox.recv() {
         let answer = match order {
             Order::Round { events, tasks, used } => {

@@ -116,6 +116,8 @@ pub struct Events {
     heads: Vec<Head>,
     extras: Vec<Extra>,
     checked: bool,
+    /// The topic stored last; most energies of a batch share it.
+    topic: Span,
 }
 
 impl Events {
@@ -201,6 +203,15 @@ impl Events {
         Span::new(start, self.bytes.len())
     }
 
+    /// Copies a topic into the arena, unless it is the one before.
+    #[inline]
+    pub fn store_topic(&mut self, topic: &[u8]) -> Span {
+        if self.topic.of(&self.bytes) != topic {
+            self.topic = self.store(topic);
+        }
+        self.topic
+    }
+
     /// Adds an energy whose spans are already in the arena.
     pub fn push(&mut self, mut head: Head, extra: Option<Extra>) {
         head.extra = match extra {
@@ -227,7 +238,7 @@ impl Events {
     /// Copies an energy of another batch, as it is.
     pub fn push_copy(&mut self, event: EventRef<'_>) {
         let mut head = *event.head;
-        head.topic = self.store(event.topic_bytes());
+        head.topic = self.store_topic(event.topic_bytes());
         head.stream =
             if event.head.stream == event.head.topic { head.topic } else { self.store(event.stream_bytes()) };
         head.data = self.store(event.data());
@@ -238,6 +249,7 @@ impl Events {
     pub fn truncate(&mut self, len: usize, bytes: usize) {
         self.heads.truncate(len);
         self.bytes.truncate(bytes);
+        self.topic = Span::EMPTY;
     }
 
     /// Forgets everything, keeps the memory.
@@ -246,6 +258,7 @@ impl Events {
         self.heads.clear();
         self.extras.clear();
         self.checked = false;
+        self.topic = Span::EMPTY;
     }
 }
 

@@ -73,15 +73,16 @@ impl MemoryLog {
         self.batches().map(|batch| batch.heap_bytes()).sum()
     }
 
-    /// The reason to leave an energy out: `Some(None)` when it is known already.
-    fn refusal(&mut self, event: EventRef<'_>) -> Option<Option<Conflict>> {
+    /// The reason to leave an energy out: `Some(None)` when it is known already. `ahead` energies of its
+    /// stream come before it, not appended yet.
+    fn refusal(&mut self, event: EventRef<'_>, ahead: u64) -> Option<Option<Conflict>> {
         let id = event.head().id;
         if let Some(&position) = self.ids.as_ref().and_then(|ids| ids.get(&id)) {
             let same = self.read(position).is_none_or(|(batch, at)| same_content(batch.get(at), event));
             return Some((!same).then_some(Conflict::Id { id, position }));
         }
         let expect = event.extra()?.expect;
-        let next = *self.versions.of(event.stream_bytes());
+        let next = *self.versions.of(event.stream_bytes()) + ahead;
         let holds = match expect {
             Expect::Any => true,
             Expect::None => next == 0,
@@ -120,7 +121,7 @@ impl MemoryLog {
                     let same = same_content(kept.get((position - first) as usize), event);
                     Some((!same).then_some(Conflict::Id { id: event.head().id, position }))
                 }
-                None => self.refusal(event),
+                None => self.refusal(event, 0),
             };
             match refusal {
                 Some(None) => appended.known.push(index),
@@ -177,6 +178,29 @@ impl Log for MemoryLog {
         let count = batch.len();
         self.store(first, batch);
         Appended { first, count, ..Appended::default() }
+    }
+
+    fn check(&mut self, batch: &mut dyn Iterator<Item = EventRef<'_>>) -> Option<Conflict> {
+        self.index_ids();
+        let mut streams: FxHashMap<Vec<u8>, u64> = FxHashMap::default();
+        let mut seen: Vec<EventRef<'_>> = Vec::new();
+        for event in batch {
+            let id = event.head().id;
+            if let Some(at) = seen.iter().position(|earlier| earlier.head().id == id) {
+                if !same_content(seen[at], event) {
+                    return Some(Conflict::Id { id, position: self.head + at as u64 });
+                }
+                continue;
+            }
+            let ahead = streams.entry(event.stream_bytes().to_vec()).or_default();
+            match self.refusal(event, *ahead) {
+                Some(Some(conflict)) => return Some(conflict),
+                Some(None) => {}
+                None => *ahead += 1,
+            }
+            seen.push(event);
+        }
+        None
     }
 
     fn head(&self) -> u64 {

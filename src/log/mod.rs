@@ -8,7 +8,7 @@ pub mod memory;
 
 use std::sync::Arc;
 
-use crate::event::{Events, Uuid};
+use crate::event::{EventRef, Events, Uuid};
 
 pub use memory::MemoryLog;
 
@@ -57,6 +57,9 @@ pub trait Log {
     /// Appends a batch, in order. Energies whose id is known or whose condition fails are left out, and
     /// named in the result.
     fn append(&mut self, batch: Events) -> Appended;
+
+    /// The first conflict that appending these energies together would meet; nothing is appended.
+    fn check(&mut self, batch: &mut dyn Iterator<Item = EventRef<'_>>) -> Option<Conflict>;
 
     /// The next position to be given.
     fn head(&self) -> u64;

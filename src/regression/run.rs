@@ -117,7 +117,10 @@ fn cast(mut batch: Batch, adjust: &dyn Fn(&mut Options), actual: &mut Actual) {
         Ok(Err(Failure::Diagnostic(diagnostic))) => vec![*diagnostic],
         // A recorder takes everything.
         Ok(Err(Failure::Sink(error))) => vec![Diagnostic::error(error.to_string())],
-        Err(problems) => problems,
+        Err(unopened) => match unopened.tell(&mut recorder) {
+            Ok(()) => unopened.problems,
+            Err(error) => vec![Diagnostic::error(error.to_string())],
+        },
     };
     actual.exit = u8::from(!problems.is_empty());
     problems.iter().for_each(|problem| recorder.fault(problem));

@@ -22,6 +22,13 @@ const PROBLEMS_MAX: usize = 50;
 
 /// Reads a runeset, a file or a folder with a `runeset.yaml`, and finds the files it names.
 pub fn load(path: &Path, environment: Environment<'_>) -> Result<Runeset, Error> {
+    let (runeset, problems) = survey(path, environment)?;
+    if problems.is_empty() { Ok(runeset) } else { Err(Error::Invalid(problems)) }
+}
+
+/// [`load`] for those who look for problems beyond the runeset: what is good in it, and what is not. It fails
+/// where there is nothing to look at.
+pub fn survey(path: &Path, environment: Environment<'_>) -> Result<(Runeset, Vec<Diagnostic>), Error> {
     let file = if path.is_dir() { path.join(FILE_NAME) } else { path.to_path_buf() };
     let unreadable = |source| Error::Unreadable { path: file.to_string_lossy().into_owned(), source };
     let bytes = std::fs::read(&file).map_err(unreadable)?;
@@ -40,7 +47,8 @@ pub fn load(path: &Path, environment: Environment<'_>) -> Result<Runeset, Error>
 /// Reads the text of a runeset without looking for the files it names.
 pub fn parse(file: &Path, text: &str, environment: Environment<'_>) -> Result<Runeset, Error> {
     let base = file.parent().unwrap_or(Path::new("")).to_path_buf();
-    read(file, &base, text.to_string(), environment, false)
+    let (runeset, problems) = read(file, &base, text.to_string(), environment, false)?;
+    if problems.is_empty() { Ok(runeset) } else { Err(Error::Invalid(problems)) }
 }
 
 fn read(
@@ -49,7 +57,7 @@ fn read(
     text: String,
     environment: Environment<'_>,
     find_files: bool,
-) -> Result<Runeset, Error> {
+) -> Result<(Runeset, Vec<Diagnostic>), Error> {
     let invalid = |diagnostic: Box<Diagnostic>| Error::Invalid(vec![*diagnostic]);
     let mut source = Source::parse(&file.to_string_lossy(), text).map_err(invalid)?;
     let unexpanded = expand_tree(&mut source, environment);
@@ -60,13 +68,10 @@ fn read(
         loader.expansion(path, error);
     }
     loader.runeset(&mut runeset);
+    loader.mark(&mut runeset.spells);
     let diagnostics = loader.finish();
-    if diagnostics.is_empty() {
-        runeset.source = source;
-        Ok(runeset)
-    } else {
-        Err(Error::Invalid(diagnostics))
-    }
+    runeset.source = source;
+    Ok((runeset, diagnostics))
 }
 
 struct Loader<'a> {
@@ -90,6 +95,15 @@ impl<'a> Loader<'a> {
             diagnostics.push(if more > 0 { last.note(format!("and {more} more problems")) } else { last });
         }
         diagnostics
+    }
+
+    /// Marks the entries in which anything was found.
+    fn mark(&self, spells: &mut [SpellEntry]) {
+        for entry in spells {
+            let node = self.source.find(&["spells", &entry.index.to_string()], false);
+            let ids = node.id..=node.last_id();
+            entry.is_flawed = self.found.iter().any(|(node, _)| ids.contains(&node.id));
+        }
     }
 
     fn problem(&mut self, prefix: &[&str], problem: Problem) {

@@ -29,7 +29,7 @@ use thiserror::Error;
 pub use choices::{Batch, Durability, Fault, Start};
 pub use diagnostic::{Diagnostic, Style};
 pub use limits::{Limits, StatedLimits};
-pub use load::{FILE_NAME, load, parse};
+pub use load::{FILE_NAME, load, parse, survey};
 pub use settings::{Problem, SpellOptions};
 
 /// A runeset that was read and found good.
@@ -57,7 +57,7 @@ pub struct Runeset {
     pub time: Option<String>,
     /// Threads that cast.
     pub workers: Option<u64>,
-    /// Casts of a batch run.
+    /// Casts of a batch run until everything has settled.
     pub max_casts: u64,
     source: yaml::Source,
 }
@@ -75,6 +75,8 @@ pub struct SpellEntry {
     pub options: SpellOptions,
     /// One canonical MessagePack map.
     pub runes: Vec<u8>,
+    /// Whether something in it was refused, and so is missing here.
+    pub is_flawed: bool,
 }
 
 /// An entry of `seeds`.

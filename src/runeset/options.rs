@@ -127,7 +127,8 @@ pub const RUNESET: &[Rune] = &[
         "max_casts",
         count(MAX_CASTS, 1, 1_000_000_000_000_000),
         "",
-        "Casts of a batch run after which it is taken for a loop that never settles, as `--max-casts`.",
+        "Casts after which a batch run that has not settled is taken for a loop, as `--max-casts`; counted anew for each \
+         chunk of 4,096 seeds.",
     ),
 ];
 

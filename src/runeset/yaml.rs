@@ -60,6 +60,16 @@ impl Node {
         }
     }
 
+    /// The highest number in the tree below it, its own where there is none.
+    #[must_use]
+    pub fn last_id(&self) -> u32 {
+        match &self.kind {
+            NodeKind::Scalar(_) => self.id,
+            NodeKind::List(items) => items.last().map_or(self.id, Node::last_id),
+            NodeKind::Map(entries) => entries.last().map_or(self.id, |(_, value)| value.last_id()),
+        }
+    }
+
     /// The tree without numbers.
     #[must_use]
     pub fn to_value(&self) -> Value {

@@ -76,6 +76,14 @@ impl Fault {
             }
             None => message,
         };
+        // A place that is named twice in a row, once without its function, is one place.
+        trace.dedup_by(|next, first| {
+            let same = (&next.source, next.line) == (&first.source, first.line) && first.function.is_empty();
+            if same {
+                first.function = std::mem::take(&mut next.function);
+            }
+            same
+        });
         Self { kind, message: text.to_owned(), trace, in_filter: false }
     }
 }

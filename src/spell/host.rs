@@ -14,7 +14,7 @@ use crate::runeset::Limits;
 use crate::spell::fault::Fault;
 use crate::spell::library::random::Random;
 use crate::spell::library::require::Modules;
-use crate::spell::raw::{Envelope, Stop};
+use crate::spell::raw::{EncodeError, Envelope, Stop, splice};
 use crate::state::Store;
 
 /// What a VM is doing; decides which natives make sense.
@@ -24,6 +24,8 @@ pub enum Phase {
     Load,
     /// `prepare`
     Prepare,
+    /// A filter function: it may look and print, and change nothing.
+    Filter,
     /// `cast` or `tick`
     Cast,
     /// `unprepare`
@@ -288,10 +290,26 @@ impl Host {
         (self.round.outputs.arena(), &mut self.draft)
     }
 
+    /// Writes the energy of the cast, with what the cast changed of its declared fields, as an output's data.
+    pub fn splice(
+        &mut self,
+        changed: &[u8],
+        reads: &[Box<[u8]>],
+        scratch: &mut Vec<u8>,
+    ) -> Result<(), EncodeError> {
+        let original = self.input.cause().map_or(&[0x80][..], EventRef::data);
+        let arena = self.round.outputs.arena();
+        let start = arena.len();
+        splice(original, changed, reads, self.nulls, scratch, arena)
+            .map_err(|error| EncodeError::Field(error.to_string()))?;
+        let bytes_max = self.limits.event_bytes as usize;
+        if arena.len() - start > bytes_max { Err(EncodeError::TooLarge(bytes_max)) } else { Ok(()) }
+    }
+
     /// Completes the output whose data starts at `start` in the arena.
     pub fn complete(&mut self, start: usize) -> Result<(), Stop> {
         let index = self.outputs();
-        if index as u64 >= self.limits.outputs {
+        if index as u64 >= self.limits.outputs || self.round.outputs.is_full() {
             return Err(Stop::Outputs);
         }
         let outputs = &mut self.round.outputs;
@@ -308,7 +326,7 @@ impl Host {
         }
         head.data = data;
         if draft.has_topic {
-            head.topic = outputs.store(&draft.topic);
+            head.topic = outputs.store_topic(&draft.topic);
         }
         head.stream = match &fields.stream {
             Some(stream) if draft.has_fields => outputs.store(stream.as_bytes()),

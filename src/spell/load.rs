@@ -108,9 +108,12 @@ impl<'a> Loader<'a> {
         let topics = self.topics(&entry_options);
         let filter = self.filter(&entry_options);
         if options.every_ms.is_some() && !functions.tick {
-            self.complain("every", "`every` needs a function `tick`", None);
+            let by_entry = entry_options.every_ms.is_some();
+            self.complain_of_option("every", by_entry, "`every` needs a function `tick`");
         }
-        if functions.tick && options.every_ms.is_none() {
+        // What an entry lacks may be what was refused in it.
+        let is_flawed = origin.entry.is_some_and(|(_, entry)| entry.is_flawed);
+        if functions.tick && options.every_ms.is_none() && !is_flawed {
             self.complain("tick", "`tick` is never called without `every`", Some("add `every = \"10s\"`"));
         }
         if options.batch.is_some() && functions.filter.is_some() {
@@ -120,11 +123,11 @@ impl<'a> Loader<'a> {
                 Some("use a table filter, or filter inside `cast`"),
             );
         }
-        if options.lanes.is_some() && options.lane.is_none() {
-            self.complain(
+        if options.lanes.is_some() && options.lane.is_none() && !is_flawed {
+            self.complain_of_option(
                 "lanes",
+                entry_options.lanes.is_some(),
                 "`lanes` has no meaning without `lane`, the path of the partition key",
-                None,
             );
         }
         if !self.problems.is_empty() {
@@ -271,6 +274,16 @@ impl<'a> Loader<'a> {
             problem = problem.help(help);
         }
         self.problems.push(problem);
+    }
+
+    /// Points at an option where it is stated: in the runeset's entry or in the spell.
+    fn complain_of_option(&mut self, key: &str, by_entry: bool, message: &str) {
+        match self.origin.entry {
+            Some((runeset, entry)) if by_entry => {
+                self.problems.push(runeset.spell_diagnostic(entry, &[key], true, message));
+            }
+            _ => self.complain(key, message, None),
+        }
     }
 
     /// Points at the first line that sets `key` in a table.

@@ -19,7 +19,7 @@ pub use host::{Cast, Outcome, Round};
 pub use lane::lane_key;
 pub use library::require::Modules;
 pub use load::{Origin, load};
-pub use raw::{ReserveError, Stop, Task};
+pub use raw::{Stop, Task, VmError};
 
 use crate::event::Events;
 use crate::event::msgpack::PathPart;
@@ -89,10 +89,10 @@ pub struct Spell {
 pub enum OpenError {
     /// No room for a VM.
     #[error(transparent)]
-    Reserve(#[from] ReserveError),
-    /// The spell's own code failed.
+    Vm(#[from] VmError),
+    /// The spell's own code failed. What it printed before is in the round.
     #[error("the spell faulted: {}", .0.message)]
-    Fault(Box<Fault>),
+    Fault(Box<Fault>, Box<Round>),
 }
 
 /// A live VM of a spell. Stays on its thread.
@@ -108,16 +108,20 @@ impl Spell {
         let mut host = Host::new(&self.name, self.limits, self.runes.clone(), self.modules.clone());
         host.nulls = self.nulls;
         let mut vm = Vm::new(host, clocks.steady_ms, clocks.exact)?;
-        let fault = |fault| OpenError::Fault(Box::new(fault));
-        vm.load(&self.path, &self.source).map_err(fault)?;
+        if let Err(fault) = vm.load(&self.path, &self.source) {
+            return Err(failed(&mut vm, fault));
+        }
         vm.arm(|job| {
             job.has_filter = self.filter_function;
             job.cast_envelope = self.cast_envelope;
             job.filter_envelope = self.filter_envelope;
             job.timer = clocks.timer_ns;
             job.lane.clone_from(&self.lane);
+            job.reads.clone_from(&self.reads);
         });
-        vm.hook("prepare", Phase::Prepare, true).map_err(fault)?;
+        if let Err(fault) = vm.hook("prepare", Phase::Prepare, true) {
+            return Err(failed(&mut vm, fault));
+        }
         let (keep_going, retries) = match self.fault {
             FaultPolicy::Stop => (false, 0),
             FaultPolicy::Skip => (true, 0),
@@ -176,5 +180,9 @@ pub fn evaluate_seed(
 ) -> Result<Vec<u8>, OpenError> {
     let host = Host::new(path, *limits, vec![0x80], modules);
     let mut vm = Vm::new(host, clocks.steady_ms, clocks.exact)?;
-    vm.evaluate_data(path, source, bytes_max).map_err(|fault| OpenError::Fault(Box::new(fault)))
+    vm.evaluate_data(path, source, bytes_max).map_err(|fault| failed(&mut vm, fault))
+}
+
+fn failed(vm: &mut Vm, fault: Fault) -> OpenError {
+    OpenError::Fault(Box::new(fault), Box::new(std::mem::take(&mut vm.host().round)))
 }

@@ -2,12 +2,15 @@
 
 use super::Spell;
 use super::fault::{Fault, FaultKind, TraceFrame};
+use super::library::is_state_method;
 use super::raw::Stop;
 use crate::event::{EventRef, json};
 use crate::runeset::Diagnostic;
 
 /// Bytes of an energy's data that a report shows.
 const DATA_BYTES_MAX: usize = 400;
+/// Positions of a batch that a report lists.
+const POSITIONS_MAX: usize = 16;
 
 /// A fault while the chunk of a spell or seed ran.
 #[must_use]
@@ -19,35 +22,27 @@ pub fn load_fault(path: &str, source: &str, fault: &Fault) -> Diagnostic {
         FaultKind::Error => format!("`{path}` failed while it was loaded: {}", fault.message),
     };
     let diagnostic = Diagnostic::error(message).field("kind", fault.kind.name());
-    advise(traced(placed(diagnostic, path, source, fault), fault), fault)
+    advise(traced(placed(diagnostic, path, source, fault), fault), path, source, fault)
 }
 
 /// A fault in a hook other than `cast` and `tick`.
 #[must_use]
 pub fn hook_fault(spell: &Spell, hook: &str, fault: &Fault) -> Diagnostic {
-    let source = String::from_utf8_lossy(&spell.source);
-    let diagnostic = Diagnostic::error(headline(&spell.name, hook, fault))
-        .field("kind", fault.kind.name())
-        .field("spell", &*spell.name);
-    advise(traced(placed(diagnostic, &spell.path, &source, fault), fault), fault)
+    cast_fault(spell, hook, fault, None)
 }
 
 /// A fault in `cast` or `tick`, with the energy that caused it.
 #[must_use]
 pub fn cast_fault(spell: &Spell, hook: &str, fault: &Fault, event: Option<EventRef<'_>>) -> Diagnostic {
-    let mut diagnostic = hook_fault_without_advice(spell, hook, fault);
+    let source = String::from_utf8_lossy(&spell.source);
+    let mut diagnostic = Diagnostic::error(headline(&spell.name, hook, fault))
+        .field("kind", fault.kind.name())
+        .field("spell", &*spell.name);
+    diagnostic = traced(placed(diagnostic, &spell.path, &source, fault), fault);
     if let Some(event) = event {
         diagnostic = with_energy(diagnostic, event);
     }
-    advise(diagnostic, fault)
-}
-
-fn hook_fault_without_advice(spell: &Spell, hook: &str, fault: &Fault) -> Diagnostic {
-    let source = String::from_utf8_lossy(&spell.source);
-    let diagnostic = Diagnostic::error(headline(&spell.name, hook, fault))
-        .field("kind", fault.kind.name())
-        .field("spell", &*spell.name);
-    traced(placed(diagnostic, &spell.path, &source, fault), fault)
+    advise(diagnostic, &spell.path, &source, fault)
 }
 
 fn headline(name: &str, hook: &str, fault: &Fault) -> String {
@@ -110,8 +105,30 @@ pub fn with_energy(diagnostic: Diagnostic, event: EventRef<'_>) -> Diagnostic {
         .field("topic", event.topic().map_or(serde_json::Value::Null, Into::into))
 }
 
+/// Says which batch it was, by the positions of its energies; nothing where there are none.
+#[must_use]
+pub fn of_batch(mut diagnostic: Diagnostic, positions: impl Iterator<Item = u64>) -> Diagnostic {
+    let positions: Vec<u64> = positions.collect();
+    let (Some(first), Some(last)) = (positions.first(), positions.last()) else { return diagnostic };
+    let is_gapless = last - first + 1 == positions.len() as u64;
+    let text = match positions.len() {
+        1 => format!("1 energy, position {first}"),
+        count if is_gapless => format!("{count} energies, positions {first} to {last}"),
+        count => {
+            let shown =
+                positions.iter().take(POSITIONS_MAX).map(u64::to_string).collect::<Vec<_>>().join(", ");
+            let more = if count > POSITIONS_MAX { format!(" ... {last}") } else { String::new() };
+            format!("{count} energies, positions {shown}{more}")
+        }
+    };
+    // Before the energy, which is the last of them.
+    let at = diagnostic.notes.iter().position(|(kind, _)| kind == "energy");
+    diagnostic.notes.insert(at.unwrap_or(diagnostic.notes.len()), ("batch".to_owned(), text));
+    diagnostic.field("positions", positions)
+}
+
 /// What to do about it.
-fn advise(diagnostic: Diagnostic, fault: &Fault) -> Diagnostic {
+fn advise(diagnostic: Diagnostic, path: &str, source: &str, fault: &Fault) -> Diagnostic {
     let limit = match fault.kind {
         FaultKind::Limit(Stop::Instructions) => "instructions",
         FaultKind::Limit(Stop::Time) => "time",
@@ -122,7 +139,32 @@ fn advise(diagnostic: Diagnostic, fault: &Fault) -> Diagnostic {
         FaultKind::Output if fault.message.starts_with("returned ") => {
             return diagnostic.help("a cast returns nil, an energy (a table) or a list of energies");
         }
-        FaultKind::Syntax | FaultKind::Error | FaultKind::Output => return diagnostic,
+        FaultKind::Error => {
+            let line = fault.trace.first().filter(|frame| same_file(&frame.source, path));
+            let line = line.and_then(|frame| source.lines().nth((frame.line as usize).checked_sub(1)?));
+            return match line.and_then(|line| method_taken_for_key(&fault.message, line)) {
+                Some(name) => diagnostic.help(format!(
+                    "`{name}` is a method of state; for a key of that name write state:get(\"{name}\") and \
+                     state:set(\"{name}\", value)"
+                )),
+                None => diagnostic,
+            };
+        }
+        FaultKind::Syntax | FaultKind::Output => return diagnostic,
     };
     diagnostic.help(format!("if that is meant, raise `limits.{limit}` in the spell or the runeset"))
+}
+
+/// The method of state that a line reads as if it were a key, where Lua could do nothing with it:
+/// `(state.count or 0) + 1`.
+fn method_taken_for_key<'a>(message: &str, line: &'a str) -> Option<&'a str> {
+    if !message.starts_with("attempt to ") || !message.contains("function") {
+        return None;
+    }
+    line.match_indices("state.").find_map(|(at, text)| {
+        let rest = &line[at + text.len()..];
+        let len = rest.bytes().take_while(|byte| byte.is_ascii_alphanumeric() || *byte == b'_').count();
+        let (name, rest) = rest.split_at(len);
+        (is_state_method(name) && !rest.trim_start().starts_with('(')).then_some(name)
+    })
 }

@@ -11,6 +11,7 @@
 //! Bounds: a key has at most [`key::BYTES_MAX`] bytes; keys and values, with [`store::ENTRY_BYTES`] for each
 //! entry, at most `limits.state_bytes` in all; the caller bounds each value.
 
+mod bucket;
 mod bytes;
 mod cursor;
 pub mod key;

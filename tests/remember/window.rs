@@ -179,7 +179,7 @@ fn mistakes_are_named() {
         assert!(error.contains(text), "{error}");
     };
     has("tumbling{}", "`size` must be stated, such as size = \"1h\"");
-    has("tumbling{ size = 0 }", "`size` must be stated");
+    has("tumbling{ size = 0 }", "`size` must be longer than zero");
     has("tumbling{ size = '1x' }", "`size`: unknown unit `x`");
     has("tumbling{ size = {} }", "`size` is a duration: milliseconds, or text such as \"10s\"");
     has("tumbling{ sise = '1s' }", "unknown option `sise`; did you mean `size`?");

@@ -36,6 +36,15 @@ pub(super) enum Refusal {
     },
 }
 
+/// Which record of its source an energy is.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Record {
+    /// Line of a text, map of a stream, element of a list, each from 1; 0 for what is alone.
+    pub number: usize,
+    /// Column of a text, from 1; 0 where there is none.
+    pub column: usize,
+}
+
 pub(super) struct Admission {
     topic: String,
     time: Option<(String, Vec<PathPart>)>,
@@ -44,13 +53,15 @@ pub(super) struct Admission {
     /// Every position below it is settled.
     pub settled: u64,
     pub big_uints: u64,
+    /// The record that is read now; whoever reads sets it.
+    pub at: Record,
+    /// The records of the batch.
+    records: Vec<Record>,
     chain: SeedChain,
     parser: Parser,
     fields: Fields,
     /// The clock's time at a certain read: asking per record would cost more than it tells.
     now: Option<(u64, i64)>,
-    /// The last topic that was put into the batch, and where it is.
-    topic_kept: (String, Span),
 }
 
 impl Admission {
@@ -62,11 +73,12 @@ impl Admission {
             event_bytes_max: usize::try_from(options.limits.event_bytes).unwrap_or(usize::MAX),
             settled: 0,
             big_uints: 0,
+            at: Record::default(),
+            records: Vec::new(),
             chain: SeedChain::new(""),
             parser: Parser::new(),
             fields: Fields::default(),
             now: None,
-            topic_kept: (String::new(), Span::EMPTY),
         }
     }
 
@@ -82,9 +94,13 @@ impl Admission {
 
     /// Begins a batch.
     pub fn begin_batch(&mut self) {
-        self.topic_kept.0.clear();
-        self.topic_kept.1 = Span::EMPTY;
         self.now = None;
+        self.records.clear();
+    }
+
+    /// Which record the energy at `index` of the batch was.
+    pub fn record(&self, index: usize) -> Option<Record> {
+        self.records.get(index).copied()
     }
 
     /// A record of JSON. `reads` is how often its source was read.
@@ -138,13 +154,7 @@ impl Admission {
         let mut head = Head::seed(fields.id.unwrap_or(derived), time);
         head.settled = self.settled;
         head.data = Span::new(start, end);
-        let topic = fields.topic.as_deref().unwrap_or(&self.topic);
-        if self.topic_kept.0 != topic {
-            self.topic_kept.0.clear();
-            self.topic_kept.0.push_str(topic);
-            self.topic_kept.1 = batch.store(topic.as_bytes());
-        }
-        head.topic = if topic.is_empty() { Span::EMPTY } else { self.topic_kept.1 };
+        head.topic = batch.store_topic(fields.topic.as_deref().unwrap_or(&self.topic).as_bytes());
         head.stream = match &fields.stream {
             None => head.topic,
             Some(stream) => batch.store(stream.as_bytes()),
@@ -153,6 +163,7 @@ impl Admission {
             batch.require_check();
         }
         batch.push(head, fields.extra());
+        self.records.push(self.at);
         Ok(())
     }
 

@@ -4,7 +4,7 @@
 //! A scanner finds where an element ends, by strings and brackets alone; whether the element is JSON is for
 //! the parser to say.
 
-use super::admission::Admission;
+use super::admission::{Admission, Record};
 use super::feed::Feed;
 use super::lines::MARK;
 use super::place::{Cursor, point, refused};
@@ -200,6 +200,7 @@ impl Document {
                 return Err(self.unfinished(shown, feed, overlong, admission));
             }
         };
+        admission.at = Record { number: self.cursor.line, column: self.cursor.column + 1 };
         if let Err(refusal) = admission.json(&feed.rest()[..len], feed.reads(), batch) {
             return Err(Box::new(refused(&refusal, shown, feed, self.cursor, 0..len)));
         }

@@ -6,7 +6,7 @@
 
 use memchr::memchr;
 
-use super::admission::{Admission, Refusal};
+use super::admission::{Admission, Record, Refusal};
 use super::feed::Feed;
 use super::place::{Cursor, point, refused};
 use super::source::unreadable;
@@ -61,6 +61,7 @@ impl Lines {
             if line.first() != Some(&b'{') {
                 start = line.iter().take_while(|byte| is_blank(**byte)).count();
             }
+            admission.at = Record { number: self.done + 1, column: start + 1 };
             let end = line.iter().rposition(|byte| !is_blank(*byte)).map_or(0, |last| last + 1);
             if start < end
                 && let Err(refusal) = admission.json(&line[start..end], feed.reads(), batch)

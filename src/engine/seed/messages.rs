@@ -1,6 +1,6 @@
 //! `.msgpack`: maps, one after the other. Any MessagePack is taken, and made canonical.
 
-use super::admission::Admission;
+use super::admission::{Admission, Record};
 use super::feed::Feed;
 use super::place::advised;
 use super::source::unreadable;
@@ -61,6 +61,7 @@ impl Messages {
                 },
             };
             let raw = &rest[..len];
+            admission.at = Record { number: self.done as usize + 1, column: 0 };
             if let Err(refusal) = admission.data(&self.canonical, notes, raw, feed.reads(), batch) {
                 let message = format!("map {}: {refusal}", self.done + 1);
                 return Err(Box::new(advised(*self.fault(message, 0, shown, feed), &refusal)));

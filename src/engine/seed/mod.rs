@@ -51,6 +51,12 @@ pub trait Intake {
     /// false when there are none left. On an error the batch keeps what came before it.
     fn fill(&mut self, batch: &mut Events) -> Result<bool, Box<Diagnostic>>;
 
+    /// Adds to a diagnostic where the energy came from that is at `index` of the batch filled last.
+    fn locate(&self, index: usize, diagnostic: Diagnostic) -> Diagnostic {
+        let _unknown = index;
+        diagnostic
+    }
+
     /// Integers so far that 64 bits do not hold, which became floats.
     fn big_uints(&self) -> u64;
 
@@ -87,6 +93,8 @@ pub struct Seeds {
     /// Shown names of the sources that were opened, each as often as it was.
     opened: Vec<String>,
     current: Option<(Source, Reader)>,
+    /// The sources of the last batch: the index of the first energy of each, its shown name and kind.
+    batch_sources: Vec<(usize, String, Kind)>,
     feed: Feed,
     admission: Admission,
     options: SeedOptions,
@@ -112,6 +120,7 @@ impl Seeds {
             sources: sources.into(),
             opened: Vec::new(),
             current: None,
+            batch_sources: Vec::new(),
             feed: Feed::new(record_bytes_max(&options.limits)),
             admission: Admission::new(&options),
             options,
@@ -166,6 +175,7 @@ impl Seeds {
                 }
                 return Ok(false);
             };
+            self.batch_sources.push((batch.len(), source.shown.clone(), source.kind));
             let (shown, feed, admission) = (source.shown.as_str(), &mut self.feed, &mut self.admission);
             let more = match reader {
                 Reader::Lines(lines) => lines.read(shown, feed, admission, batch),
@@ -193,6 +203,7 @@ impl Intake for Seeds {
 
     fn fill(&mut self, batch: &mut Events) -> Result<bool, Box<Diagnostic>> {
         self.admission.begin_batch();
+        self.batch_sources.clear();
         let result = self.read(batch);
         if result.is_err() {
             self.current = None;
@@ -200,6 +211,25 @@ impl Intake for Seeds {
             self.feed.close();
         }
         result
+    }
+
+    fn locate(&self, index: usize, diagnostic: Diagnostic) -> Diagnostic {
+        let source = self.batch_sources.partition_point(|(first, ..)| *first <= index);
+        let source = source.checked_sub(1).and_then(|at| self.batch_sources.get(at));
+        let (Some((_, shown, kind)), Some(record)) = (source, self.admission.record(index)) else {
+            return diagnostic;
+        };
+        match kind {
+            // The text of the line is not at hand any more.
+            Kind::Ndjson | Kind::Json => diagnostic.at(shown, "", record.number, record.column, 0),
+            Kind::Msgpack => {
+                diagnostic.in_file(shown).note(format!("it is map {} of the file", record.number))
+            }
+            Kind::Lua if record.number == 0 => diagnostic.in_file(shown),
+            Kind::Lua => {
+                diagnostic.in_file(shown).note(format!("it is element {} of the list", record.number))
+            }
+        }
     }
 
     fn big_uints(&self) -> u64 {

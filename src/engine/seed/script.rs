@@ -3,7 +3,7 @@
 
 use std::io::Read;
 
-use super::admission::Admission;
+use super::admission::{Admission, Record};
 use super::place::advised;
 use super::source::unreadable;
 use super::{Diagnostic, SeedOptions, Source, is_full};
@@ -50,11 +50,11 @@ impl Script {
         let modules = source.modules.clone();
         let data = evaluate_seed(shown, &text, modules, &options.limits, options.clocks, RESULT_BYTES_MAX)
             .map_err(|error| match error {
-                OpenError::Reserve(error) => fault(error.to_string()),
-                OpenError::Fault(returned) if returned.kind == FaultKind::Output => {
+                OpenError::Vm(error) => fault(error.to_string()),
+                OpenError::Fault(returned, _) if returned.kind == FaultKind::Output => {
                     Box::new(fault(returned.message).help(RETURNS))
                 }
-                OpenError::Fault(fault) => {
+                OpenError::Fault(fault, _) => {
                     Box::new(report::load_fault(shown, &String::from_utf8_lossy(&text), &fault))
                 }
             })?;
@@ -99,6 +99,7 @@ impl Script {
                     return Err(Box::new(Diagnostic::error(message).in_file(shown)));
                 }
             }
+            admission.at = Record { number: element.unwrap_or(0), column: 0 };
             if let Err(refusal) = admission.data(raw, Notes::default(), raw, 0, batch) {
                 let message = match element {
                     Some(element) => format!("element {element}: {refusal}"),

@@ -51,7 +51,7 @@ fn tostring(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 /// `emit(energy, ...)`: each is an energy, or a list of them.
 fn emit(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     if frame.host().phase != Phase::Cast {
-        return Err(Raise::message("emit works only inside cast or tick"));
+        return Err(Raise::message("emit works only inside cast or tick, not in a filter or another hook"));
     }
     for index in 1..=frame.args().max(1) {
         frame.table(index)?;

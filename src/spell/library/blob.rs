@@ -6,7 +6,7 @@
 
 use crate::blob::Hash;
 use crate::spell::host::Phase;
-use crate::spell::raw::{Entry, Frame, Raise};
+use crate::spell::raw::{Entry, Frame, Raise, Stop};
 
 /// The table `blob`.
 pub(crate) static FUNCTIONS: &[Entry] = &[("put", put), ("get", get)];
@@ -14,7 +14,9 @@ pub(crate) static FUNCTIONS: &[Entry] = &[("put", put), ("get", get)];
 fn check_phase(frame: &mut Frame<'_>, name: &str) -> Result<(), Raise> {
     match frame.host().phase {
         Phase::Cast => Ok(()),
-        _ => Err(Raise::message(format!("blob.{name} works only inside cast or tick"))),
+        _ => Err(Raise::message(format!(
+            "blob.{name} works only inside cast or tick, not in a filter or another hook"
+        ))),
     }
 }
 
@@ -26,6 +28,10 @@ fn put(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let host = frame.host();
     let position = host.input.cause().map_or(0, |event| event.head().position);
     let (hash, new) = host.blobs.put(host.state.scope(), bytes);
+    // What a spell puts is kept like its state, and bounded like it.
+    if host.blobs.own_bytes() > host.limits.state_bytes {
+        return Err(frame.stop(Stop::State));
+    }
     if let Some(content) = new {
         host.round.blobs.push((hash, content, position));
     }

@@ -40,6 +40,7 @@ fn encode(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let mut pretty = false;
     if !frame.is_absent(2) {
         frame.table(2)?;
+        super::state::check_options(frame, 2, &["pretty"])?;
         frame.get_field(2, "pretty");
         pretty = frame.truthy(-1);
         frame.pop(1);

@@ -27,6 +27,7 @@ mod time;
 mod window;
 
 use crate::spell::raw::{Entry, Frame, Kind};
+pub(crate) use state::is_method as is_state_method;
 
 /// Functions that are fields of a global table, stock or new.
 static TABLES: [(&str, &[Entry]); 12] = [

@@ -91,6 +91,15 @@ pub(super) fn check_phase(frame: &mut Frame<'_>) -> Result<(), Raise> {
     Ok(())
 }
 
+/// Fails in a filter, which looks at an energy and changes nothing.
+pub(super) fn check_write(frame: &mut Frame<'_>) -> Result<(), Raise> {
+    check_phase(frame)?;
+    if frame.host().phase == Phase::Filter {
+        return Err(Raise::message("a filter cannot change state; do it in cast"));
+    }
+    Ok(())
+}
+
 /// The bucket that a method was called on.
 fn own_bucket<'l>(frame: &mut Frame<'l>, method: &str) -> Result<&'l [u8], Raise> {
     match frame.object(1, CLASS) {
@@ -187,8 +196,10 @@ pub(super) fn store(
     index: i32,
     value: &mut Vec<u8>,
 ) -> Result<(), Raise> {
+    check_write(frame)?;
     if matches!(frame.kind(index), Kind::Nil | Kind::None) {
         frame.charge(1)?;
+        check_write(frame)?;
         frame.host().state.delete(bucket, key);
         return Ok(());
     }
@@ -204,6 +215,7 @@ pub(super) fn store(
 /// Keeps an encoded value.
 pub(super) fn put(frame: &mut Frame<'_>, bucket: &[u8], key: &[u8], value: &[u8]) -> Result<(), Raise> {
     frame.charge(2 + (key.len() + value.len()) as u64 / 16)?;
+    check_write(frame)?;
     match frame.host().state.put(bucket, key, value) {
         Ok(()) => Ok(()),
         Err(_) => Err(frame.stop(Stop::State)),
@@ -237,6 +249,11 @@ fn index(frame: &mut Frame<'_>) -> Result<usize, Raise> {
         }
         Ok(1)
     })
+}
+
+/// Whether state has a method of this name, which then is no key.
+pub(crate) fn is_method(name: &str) -> bool {
+    method(name.as_bytes()).is_some()
 }
 
 #[inline]
@@ -290,9 +307,11 @@ fn set(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 
 fn delete(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let bucket = own_bucket(frame, "delete")?;
+    check_write(frame)?;
     with_scratch(|key, _| {
         read_key(frame, 2, key, false)?;
         frame.charge(1)?;
+        check_write(frame)?;
         let deleted = frame.host().state.delete(bucket, key);
         frame.push_bool(deleted);
         Ok(1)

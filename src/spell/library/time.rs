@@ -29,7 +29,7 @@ const RFC3339: &str = "rfc3339";
 /// The time of the running cast.
 pub(super) fn now_ms(frame: &mut Frame<'_>) -> i64 {
     let host = frame.host();
-    if host.phase == Phase::Cast { host.input.time_ms } else { 0 }
+    if matches!(host.phase, Phase::Cast | Phase::Filter) { host.input.time_ms } else { 0 }
 }
 
 /// `time.now()`
@@ -95,10 +95,21 @@ fn read(text: &[u8], format: Option<&str>) -> Result<i64, String> {
     }
     let text = std::str::from_utf8(text).map_err(|_| "not valid UTF-8".to_owned())?;
     let moment = match format {
-        None => text.parse::<Timestamp>().map_err(|error| error.to_string())?,
+        None => match text.parse::<Timestamp>() {
+            Ok(moment) => moment,
+            Err(error) => without_offset(text).ok_or_else(|| error.to_string())?,
+        },
         Some(format) => moment(&strtime::parse(format, text).map_err(|error| error.to_string())?)?,
     };
     i64::try_from(moment.as_nanosecond().div_euclid(1_000_000)).map_err(|error| error.to_string())
+}
+
+/// A date, or a date and a time of day, taken as UTC. A text that names a time zone is not for us.
+fn without_offset(text: &str) -> Option<Timestamp> {
+    if text.contains('[') {
+        return None;
+    }
+    jiff::tz::Offset::UTC.to_timestamp(text.parse::<jiff::civil::DateTime>().ok()?).ok()
 }
 
 /// The moment that was parsed; without an offset it is UTC, without a time of day it is midnight.

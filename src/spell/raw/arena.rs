@@ -7,7 +7,9 @@
 //!
 //! Limits: a block is at most 2 GiB; freed blocks stay in their class; blocks of 256 KiB and more
 //! give their pages back to the system when freed. Physical memory is what Lua uses plus at most a
-//! quarter for rounding.
+//! quarter for rounding, and what lies free in other classes. A spell that fills its memory with one
+//! size after another could so take its limit once per class: beyond [`SPREAD_MAX`] times the limit
+//! a block is taken from a larger class, or refused.
 
 use std::ffi::c_void;
 use std::ptr;
@@ -20,6 +22,15 @@ const COMMIT_STEP: usize = 1 << 20;
 const SMALL_MAX: usize = 512;
 /// Freed blocks from this size on give their pages back.
 const LARGE_MIN: usize = 256 << 10;
+/// How many times its limit a VM's blocks, free ones included, may spread over.
+const SPREAD_MAX: usize = 3;
+/// What of the range the limit can use; the rest is for host code, which must not fail.
+const LIMIT_MAX: usize = RANGE / 2;
+/// Work of collections between two looks at the count, after which memory counts as full: a spell at
+/// its limit collects for every few bytes.
+const THRASH_MAX: u64 = 4 << 20;
+/// What a refusal costs beside the memory that is walked.
+const REFUSAL_UNITS: u64 = 1_000;
 const CLASSES: usize = SMALL_MAX / 16 + 4 * 23;
 /// Nothing lies at the very start, so that no block has a null low half.
 const FIRST: usize = 1 << 16;
@@ -51,13 +62,19 @@ pub struct Arena {
     pub limit: usize,
     /// While above 0 the limit is not applied: host code must not fail in the middle of a step.
     pub lifted: u32,
-    /// Work units for large blocks, taken up by the instruction count: copying is work too.
+    /// Work units for large blocks and collections, taken up by the instruction count.
     pub work: u64,
+    /// Units of `work` that are collections.
+    thrash: u64,
+    /// What `limit` comes to: nothing while too much was collected.
+    bound: usize,
+    top_max: usize,
 }
 
 impl Arena {
     /// Reserves a range; nothing is committed yet.
     pub fn new(limit: usize) -> Result<Self, ReserveError> {
+        let limit = limit.min(LIMIT_MAX);
         // SAFETY: an anonymous private mapping touches no memory that exists.
         let start = unsafe {
             libc::mmap(
@@ -94,6 +111,9 @@ impl Arena {
             limit,
             lifted: 0,
             work: 0,
+            thrash: 0,
+            bound: limit,
+            top_max: (FIRST + COMMIT_STEP + limit * SPREAD_MAX).min(RANGE / 4 * 3),
         })
     }
 
@@ -131,20 +151,22 @@ impl Arena {
     #[inline]
     unsafe fn allocate(&mut self, size: usize, credit: usize) -> *mut u8 {
         if size > RANGE / 2 {
-            return ptr::null_mut();
+            return self.refuse();
         }
         let class = class_of(size);
         let bytes = size_of_class(class);
         let used = self.used + bytes;
-        if used > self.limit && self.lifted == 0 && credit != usize::MAX && used - credit > self.limit {
-            return ptr::null_mut();
+        if used > self.bound && self.lifted == 0 && credit != usize::MAX && used - credit > self.bound {
+            return self.refuse();
         }
         let head = self.free[class];
         let block = if head.is_null() {
-            // SAFETY: carves unused bytes of the range.
-            let block = unsafe { self.carve(bytes) };
+            // SAFETY: carves unused bytes of the range, or takes a free block.
+            let block = unsafe {
+                if self.top + bytes > self.top_max { self.scrape(class, bytes) } else { self.carve(bytes) }
+            };
             if block.is_null() {
-                return block;
+                return self.refuse();
             }
             block
         } else {
@@ -175,6 +197,40 @@ impl Arena {
             block.cast::<*mut u8>().write(self.free[class]);
         }
         self.free[class] = block;
+    }
+
+    /// Lua collects everything and tries once more: that is work too.
+    #[cold]
+    fn refuse(&mut self) -> *mut u8 {
+        let units = REFUSAL_UNITS + (self.used >> 5) as u64;
+        self.work += units;
+        self.thrash += units;
+        if self.thrash > THRASH_MAX {
+            self.bound = 0;
+        }
+        ptr::null_mut()
+    }
+
+    /// Hands over the work since the last call.
+    #[inline]
+    pub fn settle(&mut self) -> u64 {
+        self.thrash = 0;
+        self.bound = self.limit;
+        std::mem::take(&mut self.work)
+    }
+
+    /// A free block of a larger class, where blocks spread too far; host code gets a new one all the same.
+    #[cold]
+    unsafe fn scrape(&mut self, class: usize, bytes: usize) -> *mut u8 {
+        // SAFETY: as in `allocate`. The block joins the smaller class for good, its end unused.
+        unsafe {
+            for head in &mut self.free[class + 1..] {
+                if !head.is_null() {
+                    return std::mem::replace(head, head.cast::<*mut u8>().read());
+                }
+            }
+            if self.lifted > 0 { self.carve(bytes) } else { ptr::null_mut() }
+        }
     }
 
     #[cold]

@@ -18,7 +18,7 @@ use super::meter::{self, Stop};
 use super::object;
 use crate::event::Events;
 use crate::event::msgpack::{Reader, Token};
-use crate::spell::host::Outcome;
+use crate::spell::host::{Outcome, Phase};
 use crate::spell::lane_key;
 use crate::spell::library::envelope;
 
@@ -56,7 +56,20 @@ pub struct Job {
     pub timer: Option<fn() -> u64>,
     /// The data path of the lane key, where the spell has one.
     pub lane: Option<Vec<crate::event::msgpack::PathPart>>,
+    /// Declared fields, sorted: all that is decoded.
+    pub reads: Option<Vec<Box<[u8]>>>,
+    /// The table that holds them in this cast; null where all fields are decoded.
+    read_table: Address,
     started: u64,
+}
+
+/// Where a table is; only compared.
+struct Address(*const std::ffi::c_void);
+
+impl Default for Address {
+    fn default() -> Self {
+        Self(std::ptr::null())
+    }
 }
 
 // Upvalues of the loop.
@@ -102,7 +115,8 @@ unsafe extern "C-unwind" fn cast_loop(state: *mut lua_State) -> c_int {
 unsafe fn begin(state: *mut lua_State, core: *mut Core) -> bool {
     // SAFETY: no call into Lua but to reset its stack and hook.
     unsafe {
-        let Core { job, host, meter, arena, .. } = &mut *core;
+        (*core).forget_trace();
+        let Core { job, host, meter, arena, bad_output, .. } = &mut *core;
         let Some(task) = job.tasks.get(job.next) else { return false };
         let input = &mut host.input;
         match task {
@@ -142,10 +156,14 @@ unsafe fn begin(state: *mut lua_State, core: *mut Core) -> bool {
         if let Some(timer) = job.timer {
             job.started = timer();
         }
+        host.phase = Phase::Cast;
+        job.read_table = Address::default();
+        *bad_output = false;
         host.begin();
+        host.phase = Phase::Cast;
         meter.restart();
-        arena.work = 0;
-        meter::arm(state, meter.step);
+        arena.settle();
+        meter::arm(state, meter::step_for(meter.step, arena));
         ffi::lua_settop(state, 0);
         true
     }
@@ -169,8 +187,8 @@ unsafe fn step(state: *mut lua_State, core: *mut Core) -> Result<Outcome, ()> {
         (*core).arena.lifted += 1;
         let args = match &(&(*core).job.tasks)[at] {
             &Task::Cast(event) => {
-                push_event(state, core, event)?;
-                if (*core).job.has_filter && !filter(state, core) {
+                push_event(state, core, event, false)?;
+                if (*core).job.has_filter && !filter(state, core)? {
                     return Ok(Outcome::Filtered);
                 }
                 ffi::lua_pushvalue(state, ffi::lua_upvalueindex(CAST));
@@ -197,6 +215,7 @@ unsafe fn step(state: *mut lua_State, core: *mut Core) -> Result<Outcome, ()> {
         (*core).arena.lifted -= 1;
         ffi::lua_call(state, args, ffi::LUA_MULTRET);
         (*core).arena.lifted += 1;
+        refuse_stopped(state, core)?;
         let results = ffi::lua_gettop(state);
         for index in 1..=results {
             take_result(state, core, index, results)?;
@@ -213,7 +232,7 @@ fn state_frame(state: *mut lua_State) -> super::frame::Frame<'static> {
 
 /// Pushes the energy at `index` of the round as a table, `$topic` included.
 #[inline(always)]
-unsafe fn push_event(state: *mut lua_State, core: *mut Core, index: u32) -> Result<(), ()> {
+unsafe fn push_event(state: *mut lua_State, core: *mut Core, index: u32, in_batch: bool) -> Result<(), ()> {
     // SAFETY: the job's events are held by the core, and outlive the pushes.
     unsafe {
         let Core { job, host, codec, .. } = &mut *core;
@@ -221,7 +240,16 @@ unsafe fn push_event(state: *mut lua_State, core: *mut Core, index: u32) -> Resu
         let topic = event.topic_bytes();
         let mut reader = Reader::new(event.data());
         let mut names = Kept(&mut codec.keys, KEYS);
+        let reads = job.reads.as_deref().filter(|_| !in_batch);
         let pushed = match reader.token() {
+            Ok(Token::Map(len)) if reads.is_some() => decode::push_fields(
+                state,
+                &mut names,
+                &mut reader,
+                len,
+                host.nulls,
+                reads.unwrap_or_default(),
+            ),
             Ok(Token::Map(len)) => {
                 let extra = c_int::from(!topic.is_empty());
                 decode::push_map(state, &mut names, &mut reader, len, host.nulls, 0, extra)
@@ -230,6 +258,9 @@ unsafe fn push_event(state: *mut lua_State, core: *mut Core, index: u32) -> Resu
         };
         if let Err(error) = pushed {
             return fail(state, core, &format_args!("the energy cannot be read: {error}"));
+        }
+        if reads.is_some() {
+            job.read_table = Address(ffi::lua_topointer(state, -1));
         }
         if !topic.is_empty() && ffi::lua_type(state, -1) == ffi::LUA_TTABLE {
             ffi::lua_pushvalue(state, ffi::lua_upvalueindex(TOPIC_KEY));
@@ -264,7 +295,7 @@ unsafe fn push_batch(state: *mut lua_State, core: *mut Core, count: usize) -> Re
         for at in 0..count {
             let (events, index) = (&(*core).host.input.events)[at].clone();
             let round = std::mem::replace(&mut (*core).job.events, events);
-            let pushed = push_event(state, core, index);
+            let pushed = push_event(state, core, index, true);
             (*core).job.events = round;
             pushed?;
             ffi::lua_rawseti(state, -2, at as i64 + 1);
@@ -280,8 +311,20 @@ unsafe fn push_batch(state: *mut lua_State, core: *mut Core, count: usize) -> Re
     }
 }
 
+/// A limit that was met stands, though what ran into it was caught and no instruction followed.
+#[inline(always)]
+unsafe fn refuse_stopped(state: *mut lua_State, core: *mut Core) -> Result<(), ()> {
+    // SAFETY: the limit is lifted.
+    unsafe {
+        match (*core).meter.stop {
+            None => Ok(()),
+            Some(stop) => fail(state, core, &format_args!("{}", stop.message())),
+        }
+    }
+}
+
 /// Asks the filter function about the energy on the stack, which stays there.
-unsafe fn filter(state: *mut lua_State, core: *mut Core) -> bool {
+unsafe fn filter(state: *mut lua_State, core: *mut Core) -> Result<bool, ()> {
     // SAFETY: the limit is in force while the filter runs.
     unsafe {
         ffi::lua_pushvalue(state, ffi::lua_upvalueindex(FILTER));
@@ -292,15 +335,19 @@ unsafe fn filter(state: *mut lua_State, core: *mut Core) -> bool {
             args = 2;
         }
         (*core).job.in_filter = true;
+        (*core).host.phase = Phase::Filter;
         (*core).arena.lifted -= 1;
         ffi::lua_call(state, args, 1);
+        (*core).arena.lifted += 1;
+        (*core).host.phase = Phase::Cast;
+        refuse_stopped(state, core)?;
         (*core).job.in_filter = false;
         let keep = ffi::lua_toboolean(state, -1) != 0;
         ffi::lua_settop(state, 1);
-        if keep {
-            (*core).arena.lifted += 1;
+        if !keep {
+            (*core).arena.lifted -= 1;
         }
-        keep
+        Ok(keep)
     }
 }
 
@@ -402,7 +449,10 @@ unsafe fn take_energy(state: *mut lua_State, core: *mut Core) -> Result<(), ()> 
     // SAFETY: the arena is the host's, no part of the codec; nothing raises until `fail`'s caller.
     unsafe {
         let bytes_max = (*core).host.limits.event_bytes as usize;
-        let (start, encoded) = {
+        let (start, encoded) = if is_read_table(state, core) {
+            let start = (*core).host.round.outputs.byte_len();
+            (start, encode_changed(state, core, bytes_max))
+        } else {
             let (arena, envelope) = (*core).host.draft();
             let start = arena.len();
             (start, Encoder::new(state, core, arena, bytes_max).energy(envelope))
@@ -413,7 +463,15 @@ unsafe fn take_energy(state: *mut lua_State, core: *mut Core) -> Result<(), ()> 
                 (*core).bad_output = true;
                 return fail(state, core, &format_args!("an output is an array; an energy has named fields"));
             }
-            Ok(()) => (*core).host.complete(start),
+            Ok(()) => {
+                // One instruction can return what took many to make, over and over.
+                let bytes = (*core).host.round.outputs.byte_len() - start;
+                if bytes >= 1024 && !(*core).meter.charge(bytes as u64 / 16) {
+                    Err((*core).meter.stop.unwrap_or(Stop::Instructions))
+                } else {
+                    (*core).host.complete(start)
+                }
+            }
             Err(EncodeError::Work) => Err((*core).meter.stop.unwrap_or(Stop::Instructions)),
             Err(error) => {
                 (*core).bad_output = true;
@@ -425,6 +483,37 @@ unsafe fn take_energy(state: *mut lua_State, core: *mut Core) -> Result<(), ()> 
             return fail(state, core, &format_args!("{}", stop.message()));
         }
         Ok(())
+    }
+}
+
+/// Whether the table on top is the one that got the declared fields of this cast's energy.
+#[inline(always)]
+unsafe fn is_read_table(state: *mut lua_State, core: *mut Core) -> bool {
+    // SAFETY: compares addresses; the energy's table is alive while its cast runs.
+    unsafe {
+        let Address(table) = (*core).job.read_table;
+        !table.is_null() && std::ptr::eq(table, ffi::lua_topointer(state, -1))
+    }
+}
+
+/// Encodes that table, and merges it with the bytes that it came from.
+unsafe fn encode_changed(
+    state: *mut lua_State,
+    core: *mut Core,
+    bytes_max: usize,
+) -> Result<(), EncodeError> {
+    // SAFETY: scratch is taken out of the codec while the encoder uses it.
+    unsafe {
+        let mut changed = std::mem::take(&mut (*core).codec.changed);
+        changed.clear();
+        let envelope = (*core).host.draft().1;
+        let mut result = Encoder::new(state, core, &mut changed, bytes_max).energy(envelope);
+        if result.is_ok() {
+            let Core { host, codec, job, .. } = &mut *core;
+            result = host.splice(&changed, job.reads.as_deref().unwrap_or_default(), &mut codec.merged);
+        }
+        (*core).codec.changed = changed;
+        result
     }
 }
 

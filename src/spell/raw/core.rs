@@ -12,7 +12,8 @@ use mlua::ffi::{self, lua_Debug, lua_State};
 use super::arena::Arena;
 use super::cast::Job;
 use super::codec::Codec;
-use super::meter::Meter;
+use super::codec::layout::Table;
+use super::meter::{self, Meter};
 use crate::spell::fault::TraceFrame;
 use crate::spell::host::Host;
 
@@ -25,10 +26,14 @@ pub struct Core {
     pub meter: Meter,
     pub codec: Codec,
     pub host: Host,
-    /// Where the last error was raised, innermost first; taken by whoever reports it.
+    /// Where the error on its way was raised, innermost first; taken by whoever reports it.
     pub trace: Vec<TraceFrame>,
+    /// Whether `trace` reaches down to the bottom of the running thread.
+    pub traced: bool,
     /// What the cast loop works on.
     pub job: Job,
+    /// The metatable that marks arrays.
+    pub array_metatable: *const Table,
     /// The error on its way is about what the cast returned.
     pub bad_output: bool,
     /// Where the spell was seen last while its memory was more than half used.
@@ -43,7 +48,9 @@ impl Core {
             codec: Codec::default(),
             host,
             trace: Vec::new(),
+            traced: false,
             job: Job::default(),
+            array_metatable: std::ptr::null(),
             bad_output: false,
             near_limit: None,
         }
@@ -57,6 +64,15 @@ impl Core {
     pub unsafe fn sample_line(&mut self, state: *mut lua_State) {
         // SAFETY: level 0 exists in a hook.
         self.near_limit = unsafe { frame_at(state, 0) }.map(|frame| (frame.source, frame.line));
+    }
+
+    /// No error is on its way.
+    #[inline]
+    pub fn forget_trace(&mut self) {
+        self.traced = false;
+        if !self.trace.is_empty() {
+            self.trace.clear();
+        }
     }
 
     /// The last sampled line, once.
@@ -95,8 +111,40 @@ pub unsafe extern "C" fn allocate(
 /// Called by Lua alone.
 pub unsafe extern "C-unwind" fn on_error(state: *mut lua_State) -> c_int {
     // SAFETY: reads the call stack; allocates on the Rust side only, raises nothing.
-    unsafe { (*core_of(state)).trace = trace(state) };
+    unsafe {
+        let core = core_of(state);
+        if !std::mem::replace(&mut (*core).traced, true) {
+            (*core).trace.extend(trace(state));
+        }
+    }
     1
+}
+
+/// Keeps the traceback of a coroutine that died, for the error goes on in `state`, which resumed it.
+///
+/// # Safety
+/// Live threads of one VM.
+pub unsafe fn keep_trace(state: *mut lua_State, thread: *mut lua_State) {
+    // SAFETY: reads the call stack of a thread at rest.
+    unsafe {
+        let core = core_of(state);
+        if !std::mem::replace(&mut (*core).traced, false) && (*core).trace.len() < TRACE_LEVELS as usize {
+            (*core).trace.extend(trace(thread));
+        }
+    }
+}
+
+/// The spell caught an error: where it came from no longer matters, what it cost does.
+///
+/// # Safety
+/// `state` is the running thread; a C function with nothing pending calls.
+pub unsafe fn caught(state: *mut lua_State) {
+    // SAFETY: by the contract.
+    unsafe {
+        (*core_of(state)).forget_trace();
+        (*core_of(state)).bad_output = false;
+        meter::charge(state, 1);
+    }
 }
 
 /// The call stack, innermost first, natives left out.

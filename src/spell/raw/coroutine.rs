@@ -1,4 +1,8 @@
-//! Coroutines that cannot outlive a limit.
+//! Coroutines, and `pcall`, that cannot outlive a limit.
+//!
+//! The hook counts each thread by itself. So that spells cannot shelter work in threads that have not been
+//! looked at yet, nothing here goes on once a limit was passed, and whatever catches an error settles
+//! what it cost.
 //!
 //! Stock `coroutine.wrap` closes a coroutine that failed, and `coroutine.close` any that is asked for.
 //! Where the meter killed one, Lua has left its hooks off, and its `__close` handlers would run without
@@ -9,8 +13,8 @@ use std::ffi::c_int;
 
 use mlua::ffi::{self, lua_State};
 
-use super::core::core_of;
-use super::meter::is_spent;
+use super::core::{caught, keep_trace};
+use super::meter::{self, is_spent};
 
 /// What a coroutine costs in instructions.
 const CREATE_UNITS: u64 = 64;
@@ -23,7 +27,7 @@ pub unsafe extern "C-unwind" fn create(state: *mut lua_State) -> c_int {
     // SAFETY: C function conventions; nothing here has a destructor.
     unsafe {
         ffi::luaL_checktype(state, 1, ffi::LUA_TFUNCTION);
-        (*core_of(state)).meter.charge(CREATE_UNITS);
+        meter::charge(state, CREATE_UNITS);
         let thread = ffi::lua_newthread(state);
         ffi::lua_pushvalue(state, 1);
         ffi::lua_xmove(state, thread, 1);
@@ -44,12 +48,17 @@ pub unsafe extern "C-unwind" fn wrap(state: *mut lua_State) -> c_int {
 unsafe extern "C-unwind" fn wrapped(state: *mut lua_State) -> c_int {
     // SAFETY: upvalue 1 is the thread.
     unsafe {
+        meter::refuse_stopped(state);
         let thread = ffi::lua_tothread(state, ffi::lua_upvalueindex(1));
+        let before = ffi::lua_status(thread);
         let count = resume(state, thread, ffi::lua_gettop(state));
         if count >= 0 {
             return count;
         }
         let status = ffi::lua_status(thread);
+        if status != before && status != ffi::LUA_YIELD && status != ffi::LUA_OK {
+            keep_trace(state, thread);
+        }
         if status != ffi::LUA_OK && status != ffi::LUA_YIELD && !is_spent(thread) {
             ffi::lua_closethread(thread, state);
             ffi::lua_xmove(thread, state, 1);
@@ -60,6 +69,59 @@ unsafe extern "C-unwind" fn wrapped(state: *mut lua_State) -> c_int {
             ffi::lua_concat(state, 2);
         }
         ffi::lua_error(state)
+    }
+}
+
+/// `coroutine.resume(co, ...)`
+pub unsafe extern "C-unwind" fn resume_protected(state: *mut lua_State) -> c_int {
+    // SAFETY: as `create`.
+    unsafe {
+        let thread = ffi::lua_tothread(state, 1);
+        if thread.is_null() {
+            let found = ffi::luaL_typename(state, 1);
+            let text = ffi::lua_pushfstring(state, c"coroutine expected, got %s".as_ptr(), found);
+            return ffi::luaL_argerror(state, 1, text);
+        }
+        meter::refuse_stopped(state);
+        let count = resume(state, thread, ffi::lua_gettop(state) - 1);
+        if count < 0 {
+            caught(state);
+        }
+        ffi::lua_pushboolean(state, c_int::from(count >= 0));
+        let count = count.max(-count);
+        ffi::lua_rotate(state, -count - 1, 1);
+        count + 1
+    }
+}
+
+/// `pcall(f, ...)`
+pub unsafe extern "C-unwind" fn pcall(state: *mut lua_State) -> c_int {
+    // SAFETY: as `create`.
+    unsafe {
+        ffi::luaL_checkany(state, 1);
+        meter::refuse_stopped(state);
+        ffi::lua_pushboolean(state, 1);
+        ffi::lua_rotate(state, 1, 1);
+        let args = ffi::lua_gettop(state) - 2;
+        let status = ffi::lua_pcallk(state, args, ffi::LUA_MULTRET, 0, 0, Some(finish_pcall));
+        finish_pcall(state, status, 0)
+    }
+}
+
+unsafe extern "C-unwind" fn finish_pcall(
+    state: *mut lua_State,
+    status: c_int,
+    _: ffi::lua_KContext,
+) -> c_int {
+    // SAFETY: below the results lies `true`; an error value is on top.
+    unsafe {
+        if status == ffi::LUA_OK || status == ffi::LUA_YIELD {
+            return ffi::lua_gettop(state);
+        }
+        caught(state);
+        ffi::lua_pushboolean(state, 0);
+        ffi::lua_rotate(state, -2, 1);
+        2
     }
 }
 
@@ -93,6 +155,7 @@ unsafe fn resume(state: *mut lua_State, thread: *mut lua_State, args: c_int) -> 
 pub unsafe extern "C-unwind" fn close(state: *mut lua_State) -> c_int {
     // SAFETY: as `create`; a thread is closed only when nothing runs on it.
     unsafe {
+        meter::refuse_stopped(state);
         let thread = ffi::lua_tothread(state, 1);
         if thread.is_null() {
             ffi::luaL_checktype(state, 1, ffi::LUA_TTHREAD);

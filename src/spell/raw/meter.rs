@@ -9,15 +9,24 @@
 //! A coroutine that the hook killed has its hooks switched off for good inside Lua (`allowhook`), so
 //! closing it would run `__close` handlers without limit: such threads carry [`spent`] as their hook
 //! and are never closed (see `coroutine.rs`).
+//!
+//! Some instructions take time in proportion to the VM's memory (comparing long strings, walking a
+//! table that was emptied). So the more memory there is, the more often the count is looked at
+//! ([`step_for`]), and where one look comes long after the last, the clock is read at every instruction
+//! ([`crawl`]), which changes the count in nothing.
 
 use std::ffi::c_int;
 
 use mlua::ffi::{self, lua_Debug, lua_State};
 
+use super::arena::Arena;
 use super::core::core_of;
 
 /// Instructions between two looks at the count.
 pub const STEP: c_int = 512;
+
+/// Two looks at the clock that lie further apart than this make the next steps crawl.
+const SLOW_MS: u64 = 100;
 
 /// Why a cast was ended, no matter what the spell catches.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +73,11 @@ pub struct Meter {
     time_ms_max: u64,
     clock_ms: fn() -> u64,
     calls: u32,
+    /// Clock reading at the last look, and whether the last two were far apart.
+    looked_ms: u64,
+    slow: bool,
+    /// Instructions that [`crawl`] has seen since it counted a step.
+    crawled: c_int,
 }
 
 impl Meter {
@@ -78,6 +92,9 @@ impl Meter {
             time_ms_max,
             clock_ms,
             calls: 0,
+            looked_ms: 0,
+            slow: false,
+            crawled: 0,
         }
     }
 
@@ -88,6 +105,7 @@ impl Meter {
         self.used = 0;
         self.stop = None;
         self.deadline_ms = u64::MAX;
+        self.crawled = 0;
     }
 
     /// Adds work of a native; false once a limit is passed.
@@ -110,12 +128,28 @@ impl Meter {
                 let now = (self.clock_ms)();
                 if self.deadline_ms == u64::MAX {
                     self.deadline_ms = now.saturating_add(self.time_ms_max);
-                } else if now > self.deadline_ms {
-                    self.stop = Some(Stop::Time);
+                    self.slow = false;
+                } else {
+                    self.slow = now.saturating_sub(self.looked_ms) > SLOW_MS;
+                    if now > self.deadline_ms {
+                        self.stop = Some(Stop::Time);
+                    }
                 }
+                self.looked_ms = now;
             }
         }
         self.stop.is_none()
+    }
+}
+
+/// Instructions between two looks, so that none of them comes too late: what one instruction can do grows with the
+/// memory there is. Depends on nothing but what the VM did.
+#[inline]
+pub fn step_for(step: c_int, arena: &Arena) -> c_int {
+    match arena.used {
+        0..=0x1f_ffff => step,
+        0x20_0000..=0x7f_ffff => step.min(128),
+        _ => step.min(32),
     }
 }
 
@@ -141,14 +175,81 @@ pub unsafe fn is_spent(state: *mut lua_State) -> bool {
 unsafe extern "C-unwind" fn count(state: *mut lua_State, _: *mut lua_Debug) {
     // SAFETY: Lua calls hooks with a live thread; nothing with a destructor lives here when it raises.
     unsafe {
+        look(state, ffi::lua_gethookcount(state));
+    }
+}
+
+/// Counts a step, and ends it all where a limit is passed.
+unsafe fn look(state: *mut lua_State, step: c_int) {
+    // SAFETY: as `count`, which calls this.
+    unsafe {
         let core = core_of(state);
         let meter = &mut (*core).meter;
-        let work = std::mem::take(&mut (*core).arena.work);
-        meter.used = meter.used.saturating_add(meter.step as u64 + work);
+        let work = (*core).arena.settle();
+        meter.used = meter.used.saturating_add(step as u64 + work);
         if (*core).arena.used > (*core).arena.limit / 2 {
             (*core).sample_line(state);
         }
-        if !(*core).meter.check() {
+        let meter = &mut (*core).meter;
+        if !meter.check() {
+            kill(state);
+        }
+        let next = step_for(meter.step, &(*core).arena);
+        if meter.slow && next > 1 {
+            meter.crawled = 0;
+            ffi::lua_sethook(state, Some(crawl), ffi::LUA_MASKCOUNT, 1);
+        } else if next != ffi::lua_gethookcount(state) {
+            arm(state, next);
+        }
+    }
+}
+
+/// The hook of a thread whose last step took long: reads the clock at every instruction, and counts them as
+/// [`count`] would.
+unsafe extern "C-unwind" fn crawl(state: *mut lua_State, _: *mut lua_Debug) {
+    // SAFETY: as in `count`.
+    unsafe {
+        let core = core_of(state);
+        let meter = &mut (*core).meter;
+        meter.crawled += 1;
+        let step = step_for(meter.step, &(*core).arena);
+        if meter.crawled >= step {
+            meter.crawled = 0;
+            arm(state, step);
+            return look(state, step);
+        }
+        if (meter.clock_ms)() > meter.deadline_ms {
+            meter.stop.get_or_insert(Stop::Time);
+            kill(state);
+        }
+    }
+}
+
+/// Ends what runs on this thread where a limit was passed. For functions in C that could else go on.
+///
+/// # Safety
+/// As [`arm`]; called by a C function with nothing pending.
+#[inline]
+pub unsafe fn refuse_stopped(state: *mut lua_State) {
+    // SAFETY: by the contract.
+    unsafe {
+        if (*core_of(state)).meter.stop.is_some() {
+            kill(state);
+        }
+    }
+}
+
+/// Adds work of a function in C, and ends what runs where that passes a limit. Work of the allocator
+/// is taken up too: an error for lack of memory that is caught has cost a collection.
+///
+/// # Safety
+/// As [`refuse_stopped`].
+pub unsafe fn charge(state: *mut lua_State, units: u64) {
+    // SAFETY: by the contract.
+    unsafe {
+        let core = core_of(state);
+        let work = (*core).arena.settle();
+        if !(*core).meter.charge(units + work) {
             kill(state);
         }
     }
@@ -162,7 +263,8 @@ unsafe extern "C-unwind" fn spent(state: *mut lua_State, _: *mut lua_Debug) {
         if meter.stop.is_none() {
             // A later cast resumed a thread that an earlier one had caught in time.
             meter.used += 1;
-            return arm(state, meter.step);
+            let step = step_for(meter.step, &(*core_of(state)).arena);
+            return arm(state, step);
         }
         kill(state);
     }

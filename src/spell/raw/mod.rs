@@ -18,14 +18,15 @@ mod codec;
 mod core;
 mod coroutine;
 mod frame;
+mod iterators;
 mod meter;
 mod object;
 mod sandbox;
 mod vm;
 
-pub use arena::ReserveError;
 pub use cast::Task;
 pub use codec::encode::{EncodeError, Envelope};
+pub use codec::splice::splice;
 pub use frame::{Entry, Frame, Kind, Raise};
 pub use meter::Stop;
-pub use vm::{Member, MemberValue, Vm};
+pub use vm::{Member, MemberValue, Vm, VmError};

@@ -61,6 +61,19 @@ pub unsafe fn push(state: *mut lua_State, class: &'static str, payload: &[u8]) {
     }
 }
 
+/// The class and payload of an object, given its block.
+///
+/// # Safety
+/// The block was made by [`push`] and lives for `'l`.
+pub unsafe fn read<'l>(block: *mut std::ffi::c_void) -> (&'static str, &'l [u8]) {
+    // SAFETY: by the contract.
+    unsafe {
+        let header = block.cast::<Header>();
+        let payload = std::slice::from_raw_parts(header.add(1).cast::<u8>(), (*header).len);
+        ((*header).class, payload)
+    }
+}
+
 /// The class and payload of the object at `index`.
 ///
 /// # Safety
@@ -71,9 +84,7 @@ pub unsafe fn get<'l>(state: *mut lua_State, index: c_int) -> Option<(&'static s
         if ffi::lua_type(state, index) != ffi::LUA_TUSERDATA {
             return None;
         }
-        let header = ffi::lua_touserdata(state, index).cast::<Header>();
-        let payload = std::slice::from_raw_parts(header.add(1).cast::<u8>(), (*header).len);
-        Some(((*header).class, payload))
+        Some(read(ffi::lua_touserdata(state, index)))
     }
 }
 
@@ -115,5 +126,19 @@ pub unsafe fn is_array(state: *mut lua_State, index: c_int) -> bool {
         let same = ffi::lua_rawequal(state, -1, -2) != 0;
         ffi::lua_settop(state, -3);
         same
+    }
+}
+
+/// The address of the metatable that marks arrays.
+///
+/// # Safety
+/// As [`push_class`].
+pub unsafe fn array_metatable(state: *mut lua_State) -> *const std::ffi::c_void {
+    // SAFETY: the registry keeps the metatable alive, and nothing moves it.
+    unsafe {
+        push_class(state, ARRAY);
+        let address = ffi::lua_topointer(state, -1);
+        ffi::lua_settop(state, -2);
+        address
     }
 }

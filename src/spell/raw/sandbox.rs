@@ -9,7 +9,7 @@ use std::ffi::{CStr, c_int};
 
 use mlua::ffi::{self, lua_State};
 
-use super::coroutine;
+use super::{coroutine, iterators};
 
 /// Stock functions that spells do not get.
 const REMOVED: [(&CStr, &[&CStr]); 2] = [
@@ -56,6 +56,8 @@ pub unsafe extern "C-unwind" fn open(state: *mut lua_State) -> c_int {
             }
             ffi::lua_settop(state, -2);
         }
+        ffi::lua_pushcclosure(state, coroutine::pcall, 0);
+        ffi::lua_setglobal(state, c"pcall".as_ptr());
         ffi::luaL_loadbufferx(
             state,
             PRELUDE.as_ptr(),
@@ -70,6 +72,7 @@ pub unsafe extern "C-unwind" fn open(state: *mut lua_State) -> c_int {
         ffi::lua_getglobal(state, c"coroutine".as_ptr());
         for (name, function) in [
             (c"create", coroutine::create as ffi::lua_CFunction),
+            (c"resume", coroutine::resume_protected),
             (c"wrap", coroutine::wrap),
             (c"close", coroutine::close),
         ] {
@@ -83,6 +86,7 @@ pub unsafe extern "C-unwind" fn open(state: *mut lua_State) -> c_int {
             own_functions(state);
             ffi::lua_settop(state, -2);
         }
+        iterators::install(state);
         ffi::lua_pushlightuserdata(state, std::ptr::null_mut());
         ffi::lua_setglobal(state, c"null".as_ptr());
         0

@@ -9,9 +9,11 @@ use mlua::ffi::{self, lua_State};
 use super::arena::{Arena, ReserveError};
 use super::cast::{self, Job, Task};
 use super::codec::encode::Encoder;
+use super::codec::layout;
 use super::core::{Core, allocate, on_error};
 use super::frame::{Frame, Raise};
 use super::meter::{self, Meter};
+use super::object;
 use super::sandbox;
 use crate::spell::fault::{Fault, FaultKind};
 use crate::spell::host::{Host, Outcome, Phase};
@@ -19,11 +21,24 @@ use crate::spell::library;
 
 /// The hash seed of every VM: with it, and addresses that repeat, `pairs` has one order.
 const SEED: u32 = 0x5a9c_71e3;
-/// Bytes of a spell member's value, and of an error value that is a table.
+/// Bytes of an error value that a report shows.
+const MESSAGE_BYTES_MAX: usize = 4096;
+/// Bytes of a spell member's value.
 const VALUE_BYTES_MAX: usize = 1 << 20;
 /// Registry names of the spell's parts.
 const MODULE: &str = "spell";
 const LOOP: &str = "loop";
+
+/// Why there is no VM.
+#[derive(Debug, thiserror::Error)]
+pub enum VmError {
+    /// No address space, or no memory.
+    #[error(transparent)]
+    Reserve(#[from] ReserveError),
+    /// Another Lua than this crate was written for.
+    #[error("this program was built with a Lua whose tables it cannot read; build it with `--locked`")]
+    Layout,
+}
 
 /// A member of the table that a spell returns.
 #[derive(Clone, Debug)]
@@ -59,7 +74,7 @@ pub struct Vm {
 
 impl Vm {
     /// A fresh VM with the whole library. `clock_ms` is any steady clock; `exact` counts every instruction.
-    pub fn new(host: Host, clock_ms: fn() -> u64, exact: bool) -> Result<Self, ReserveError> {
+    pub fn new(host: Host, clock_ms: fn() -> u64, exact: bool) -> Result<Self, VmError> {
         let limits = &host.limits;
         let arena = Arena::new(limits.memory_bytes as usize)?;
         let meter = Meter::new(limits.instructions, limits.time_ms, clock_ms, exact);
@@ -70,13 +85,17 @@ impl Vm {
             let state = ffi::lua_newstate(allocate, (&raw mut (*core).arena).cast(), SEED);
             if state.is_null() {
                 drop(Box::from_raw(core));
-                return Err(ReserveError::out_of_memory());
+                return Err(ReserveError::out_of_memory().into());
             }
             ffi::lua_getextraspace(state).cast::<*mut Core>().write(core);
             let vm = Self { state, core, _thread: PhantomData };
             ffi::lua_pushcclosure(state, sandbox::open, 0);
             let status = ffi::lua_pcallk(state, 0, 0, 0, 0, None);
             debug_assert_eq!(status, ffi::LUA_OK, "the sandbox opens");
+            if !layout::fits(state) {
+                return Err(VmError::Layout);
+            }
+            (*core).array_metatable = object::array_metatable(state).cast();
             library::install(&mut Frame::host_frame(state));
             ffi::lua_settop(state, 0);
             Ok(vm)
@@ -257,7 +276,10 @@ impl Vm {
             (*self.core).host.state.set_scope(&[]);
             (*self.core).host.begin();
             (*self.core).meter.restart();
-            meter::arm(self.state, (*self.core).meter.step);
+            (*self.core).forget_trace();
+            (*self.core).bad_output = false;
+            (*self.core).arena.settle();
+            meter::arm(self.state, meter::step_for((*self.core).meter.step, &(*self.core).arena));
         }
     }
 
@@ -288,7 +310,8 @@ impl Vm {
             (*self.core).arena.lifted = 0;
             let status = ffi::lua_pcallk(self.state, args, results, base, 0, None);
             (*self.core).arena.lifted = 1;
-            if status == ffi::LUA_OK {
+            // A limit that a coroutine or `pcall` met stands, though nothing was raised here.
+            if status == ffi::LUA_OK && (*self.core).meter.stop.is_none() {
                 ffi::lua_rotate(self.state, base, -1);
                 ffi::lua_settop(self.state, -2);
                 return Ok(());
@@ -302,6 +325,7 @@ impl Vm {
         // SAFETY: the error value is on the stack while it is described.
         unsafe {
             let mut trace = std::mem::take(&mut (*self.core).trace);
+            (*self.core).traced = false;
             trace.retain(|frame| frame.source != "=sanctum");
             let bad_output = std::mem::take(&mut (*self.core).bad_output);
             if let Some(stop) = (*self.core).meter.stop {
@@ -309,9 +333,9 @@ impl Vm {
             }
             let text = self.describe();
             let kind = match status {
-                ffi::LUA_ERRSYNTAX => FaultKind::Syntax,
                 ffi::LUA_ERRMEM => FaultKind::Memory,
                 _ if text.ends_with("not enough memory") => FaultKind::Memory,
+                ffi::LUA_ERRSYNTAX => FaultKind::Syntax,
                 _ if bad_output => FaultKind::Output,
                 _ => FaultKind::Error,
             };
@@ -328,13 +352,17 @@ impl Vm {
     /// The error value on top as text; spell code is never asked.
     fn describe(&mut self) -> String {
         let mut frame = self.frame();
-        if let Some(bytes) = frame.copy_bytes(-1) {
+        if let Some(mut bytes) = frame.copy_bytes(-1) {
+            if bytes.len() > MESSAGE_BYTES_MAX {
+                bytes.truncate(MESSAGE_BYTES_MAX);
+                bytes.extend_from_slice(b" ...");
+            }
             return String::from_utf8_lossy(&bytes).into_owned();
         }
         let mut out = Vec::new();
         let name = frame.type_name(-1);
         let is_table = frame.kind(-1) == super::Kind::Table;
-        if is_table && frame.encode(-1, &mut out, 4096).is_ok() {
+        if is_table && frame.encode(-1, &mut out, MESSAGE_BYTES_MAX).is_ok() {
             let mut text = Vec::new();
             crate::event::json::write_value(&out, &mut text);
             return String::from_utf8_lossy(&text).into_owned();

@@ -53,7 +53,7 @@ mod options;
 mod panes;
 
 use super::extend;
-use super::state::{check_phase, push_stored, read_key, store, stored_int, with_scratch};
+use super::state::{check_write, push_stored, read_key, store, stored_int, with_scratch};
 use crate::event::msgpack;
 use crate::spell::raw::{Entry, Frame, Raise};
 use crate::state::key;
@@ -102,7 +102,7 @@ fn session(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 fn own_window<'l>(frame: &mut Frame<'l>, method: &str) -> Result<Window<'l>, Raise> {
     match frame.object(1, CLASS) {
         Ok(payload) => {
-            check_phase(frame)?;
+            check_write(frame)?;
             Window::read(payload).ok_or_else(|| Raise::message("this window is damaged"))
         }
         Err(_) => {

@@ -106,8 +106,10 @@ pub(super) fn make(frame: &mut Frame<'_>, kind: Kind) -> Result<usize, Raise> {
     check_options(frame, 1, kind.options())?;
     let size_name = if kind == Kind::Session { "gap" } else { "size" };
     let size = duration(frame, size_name)?
-        .filter(|size| *size > 0)
         .ok_or_else(|| bad(format!("`{size_name}` must be stated, such as {size_name} = \"1h\"")))?;
+    if size <= 0 {
+        return Err(bad(format!("`{size_name}` must be longer than zero")));
+    }
     let every = match kind {
         Kind::Hopping => duration(frame, "every")?
             .filter(|every| *every > 0)

@@ -164,6 +164,51 @@ pub unsafe fn push_map<N: Names>(
     Ok(())
 }
 
+/// Pushes the entries of a map that are declared in `reads`, which is sorted; the others are passed over.
+///
+/// # Safety
+/// As [`push_value`].
+pub unsafe fn push_fields<N: Names>(
+    state: *mut lua_State,
+    names: &mut N,
+    reader: &mut Reader<'_>,
+    len: u32,
+    nulls: bool,
+    reads: &[Box<[u8]>],
+) -> Result<(), DecodeError> {
+    // SAFETY: as `push_map`.
+    unsafe {
+        ffi::lua_checkstack(state, 8);
+        ffi::lua_createtable(state, 0, reads.len() as c_int + 1);
+        let mut wanted = reads.iter();
+        let mut next = wanted.next();
+        for _ in 0..len {
+            // Both are sorted: a name that is behind cannot come any more.
+            let Token::Str(key) = reader.token()? else {
+                reader.skip()?;
+                continue;
+            };
+            while next.is_some_and(|name| **name < *key) {
+                next = wanted.next();
+            }
+            let Some(name) = next else { break };
+            if **name != *key {
+                reader.skip()?;
+                continue;
+            }
+            names.push(state, key);
+            match reader.token()? {
+                Token::Nil if !nulls => ffi::lua_settop(state, -2),
+                token => {
+                    push_token(state, names, reader, token, nulls, 1)?;
+                    ffi::lua_rawset(state, -3);
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
 #[cold]
 unsafe fn push_key(state: *mut lua_State, key: Token<'_>) -> Result<(), DecodeError> {
     // SAFETY: scalars only, within the room that the map reserved.

@@ -1,6 +1,6 @@
 //! A Lua value to canonical MessagePack.
 //!
-//! A table is walked once with `lua_next`; its entries are written as they come, and put in key order
+//! A table is walked once, in place ([`super::layout`]); its entries are written as they come, and put in key order
 //! afterwards when they are not. Tables of one shape come in the same order each time, so the order of
 //! the last table with as many entries is tried, and checked, before anything is sorted.
 //!
@@ -8,11 +8,13 @@
 //! dropped parts cannot make a small result take for ever).
 
 use std::cmp::Ordering;
-use std::ffi::c_int;
+use std::ffi::c_void;
+use std::ptr;
 
 use mlua::ffi::{self, lua_State};
 
 use super::Codec;
+use super::layout::{self, Node, Table, Value};
 use crate::event::msgpack::{self, DEPTH_MAX};
 use crate::spell::raw::core::Core;
 use crate::spell::raw::object;
@@ -45,6 +47,7 @@ pub(super) struct Entry {
     key: u32,
     key_len: u32,
     start: u32,
+    value: u32,
     end: u32,
 }
 
@@ -97,7 +100,8 @@ pub struct Encoder<'a> {
 
 impl<'a> Encoder<'a> {
     /// # Safety
-    /// `core` is the VM's, whose limit is lifted; `out` is no part of its codec.
+    /// `core` is the VM's, whose limit is lifted; `out` is no part of its codec. No Lua code runs until the
+    /// encoder is done, so tables and strings stay where they are.
     pub unsafe fn new(
         state: *mut lua_State,
         core: *mut Core,
@@ -110,9 +114,10 @@ impl<'a> Encoder<'a> {
         Self { state, core, out, start, bytes_max }
     }
 
-    fn codec(&mut self) -> &mut Codec {
-        // SAFETY: the pointer is live; the borrow ends before the next call into Lua.
-        unsafe { &mut (*self.core).codec }
+    #[inline(always)]
+    fn entries(&mut self) -> &mut Vec<Entry> {
+        // SAFETY: the pointer is live; the borrow ends with the statement.
+        unsafe { &mut (*self.core).codec.entries }
     }
 
     /// Appends the value at the stack's top, which stays there. On an error what was written stays.
@@ -120,11 +125,30 @@ impl<'a> Encoder<'a> {
     /// # Safety
     /// As [`Encoder::new`].
     pub unsafe fn value(&mut self) -> Result<(), EncodeError> {
-        // SAFETY: by the contract.
-        let written = unsafe { self.any(0)? };
-        if !written {
-            // SAFETY: a type name is a static string.
-            return Err(EncodeError::Kind(unsafe { kind_name(self.state) }));
+        // SAFETY: by the contract; the value is read in place.
+        unsafe {
+            let state = self.state;
+            match ffi::lua_type(state, -1) {
+                ffi::LUA_TTABLE => self.table::<NoEnvelope>(top_table(state), 0, None)?,
+                ffi::LUA_TSTRING => {
+                    let mut len = 0;
+                    let bytes = ffi::lua_tolstring(state, -1, &raw mut len);
+                    msgpack::write_bytes(self.out, std::slice::from_raw_parts(bytes.cast(), len));
+                }
+                ffi::LUA_TNUMBER if ffi::lua_isinteger(state, -1) != 0 => {
+                    msgpack::write_int(self.out, ffi::lua_tointeger(state, -1));
+                }
+                ffi::LUA_TNUMBER => msgpack::write_float(self.out, ffi::lua_tonumber(state, -1)),
+                ffi::LUA_TBOOLEAN => msgpack::write_bool(self.out, ffi::lua_toboolean(state, -1) != 0),
+                ffi::LUA_TNIL => msgpack::write_nil(self.out),
+                ffi::LUA_TLIGHTUSERDATA if ffi::lua_touserdata(state, -1).is_null() => {
+                    msgpack::write_nil(self.out);
+                }
+                ffi::LUA_TUSERDATA if self.ext(ffi::lua_touserdata(state, -1)) => {}
+                ffi::LUA_TFUNCTION => return Err(EncodeError::Kind("function")),
+                ffi::LUA_TTHREAD => return Err(EncodeError::Kind("thread")),
+                _ => return Err(EncodeError::Kind("userdata")),
+            }
         }
         if self.out.len() - self.start > self.bytes_max {
             return Err(EncodeError::TooLarge(self.bytes_max));
@@ -138,41 +162,35 @@ impl<'a> Encoder<'a> {
     /// As [`Encoder::new`], and the top is a table.
     pub unsafe fn energy<E: Envelope>(&mut self, envelope: &mut E) -> Result<(), EncodeError> {
         // SAFETY: by the contract.
-        unsafe { self.table(0, Some(envelope)) }
+        unsafe { self.table(top_table(self.state), 0, Some(envelope)) }
     }
 
     /// False when the value is of a kind that energies do not hold; nothing is written then.
     #[inline(always)]
-    unsafe fn any(&mut self, depth: usize) -> Result<bool, EncodeError> {
-        let state = self.state;
-        // SAFETY: reads the top only.
+    unsafe fn any(&mut self, tag: u8, value: Value, depth: usize) -> Result<bool, EncodeError> {
+        // SAFETY: the tag says what the value is.
         unsafe {
-            match ffi::lua_type(state, -1) {
-                ffi::LUA_TSTRING => msgpack::write_bytes(self.out, bytes_at_top(state)),
-                ffi::LUA_TNUMBER => {
-                    if ffi::lua_isinteger(state, -1) != 0 {
-                        msgpack::write_int(self.out, ffi::lua_tointeger(state, -1));
-                    } else {
-                        msgpack::write_float(self.out, ffi::lua_tonumber(state, -1));
-                    }
+            match tag {
+                layout::SHORT_STRING | layout::LONG_STRING => {
+                    msgpack::write_bytes(self.out, layout::bytes(tag, value));
                 }
-                ffi::LUA_TTABLE => self.table::<NoEnvelope>(depth, None)?,
-                ffi::LUA_TBOOLEAN => msgpack::write_bool(self.out, ffi::lua_toboolean(state, -1) != 0),
-                ffi::LUA_TNIL => msgpack::write_nil(self.out),
-                ffi::LUA_TLIGHTUSERDATA if ffi::lua_touserdata(state, -1).is_null() => {
-                    msgpack::write_nil(self.out);
-                }
-                ffi::LUA_TUSERDATA => return Ok(self.ext()),
+                layout::INT => msgpack::write_int(self.out, value.int),
+                layout::FLOAT => msgpack::write_float(self.out, value.float),
+                layout::TABLE => self.table::<NoEnvelope>(value.object.cast(), depth, None)?,
+                layout::TRUE => msgpack::write_bool(self.out, true),
+                layout::FALSE => msgpack::write_bool(self.out, false),
+                layout::LIGHT if value.object.is_null() => msgpack::write_nil(self.out),
+                layout::USERDATA => return Ok(self.ext(layout::block(value))),
                 _ => return Ok(false),
             }
         }
         Ok(true)
     }
 
-    fn ext(&mut self) -> bool {
-        // SAFETY: the object is on the stack while its payload is copied.
-        match unsafe { object::get(self.state, -1) } {
-            Some((object::EXT, [kind, bytes @ ..])) => {
+    fn ext(&mut self, block: *mut c_void) -> bool {
+        // SAFETY: every full userdata of a spell is an object, see `object.rs`.
+        match unsafe { object::read(block) } {
+            (object::EXT, [kind, bytes @ ..]) => {
                 msgpack::write_ext(self.out, *kind as i8, bytes);
                 true
             }
@@ -182,173 +200,174 @@ impl<'a> Encoder<'a> {
 
     unsafe fn table<E: Envelope>(
         &mut self,
+        table: *const Table,
         depth: usize,
         envelope: Option<&mut E>,
     ) -> Result<(), EncodeError> {
         if depth >= DEPTH_MAX {
             return Err(EncodeError::TooDeep);
         }
-        // SAFETY: room for key, value and a copy; the table stays below them.
+        // SAFETY: the table is live, and only read.
         unsafe {
-            let state = self.state;
-            ffi::lua_checkstack(state, 6);
-            let start = self.out.len();
-            ffi::lua_pushnil(state);
-            if ffi::lua_next(state, -2) == 0 {
-                if object::is_array(state, -1) {
-                    msgpack::write_array_len(self.out, 0);
-                } else {
-                    msgpack::write_map_len(self.out, 0);
-                }
-                return self.charge(1, depth);
+            let table = &*table;
+            if table.array_len > 0 && self.sequence(table, depth)? {
+                return Ok(());
             }
-            if ffi::lua_isinteger(state, -2) != 0 && ffi::lua_tointeger(state, -2) == 1 {
-                if self.sequence(depth)? {
-                    return Ok(());
-                }
-                self.out.truncate(start);
-                ffi::lua_pushnil(state);
-                ffi::lua_next(state, -2);
-            }
-            self.map(depth, envelope)
+            self.map(table, depth, envelope)
         }
     }
 
-    /// Key 1 and its value are on top of the table. True when the keys came as 1, 2 ... n; both are
-    /// popped either way.
-    unsafe fn sequence(&mut self, depth: usize) -> Result<bool, EncodeError> {
-        // SAFETY: `lua_next` pops the key and pushes the next pair.
+    /// Writes a table whose keys are just 1 ... n, all in its array part. False, with nothing written, for
+    /// any other.
+    unsafe fn sequence(&mut self, table: &Table, depth: usize) -> Result<bool, EncodeError> {
+        // SAFETY: indexes stay below the array's length.
         unsafe {
-            let state = self.state;
+            let slots = table.array_len as usize;
+            // What is dropped leaves a hole; to find out half-way would cost a second walk at every level.
+            let kept = |index| layout::is_data(table.slot(index).0);
+            let count = (0..slots).position(|index| !kept(index)).unwrap_or(slots);
+            let rest_is_empty = (count..slots).all(|index| layout::is_empty(table.slot(index).0));
+            if count == 0 || !rest_is_empty || table.nodes().iter().any(|node| !layout::is_empty(node.tag)) {
+                return Ok(false);
+            }
             let header = self.out.len();
-            self.out.push(0);
-            let mut count = 0;
-            loop {
-                let key = ffi::lua_isinteger(state, -2) != 0 && ffi::lua_tointeger(state, -2) == count + 1;
-                if !key || !self.any(depth + 1)? {
-                    ffi::lua_settop(state, -3);
+            msgpack::write_array_len(self.out, count);
+            for index in 0..count {
+                let (tag, value) = table.slot(index);
+                if !self.any(tag, value, depth + 1)? {
+                    self.out.truncate(header);
+                    self.charge(256, depth)?;
                     return Ok(false);
                 }
-                count += 1;
-                ffi::lua_settop(state, -2);
-                if count % 256 == 0 {
+                if index % 256 == 255 {
                     self.charge(256, depth)?;
                 }
-                if ffi::lua_next(state, -2) == 0 {
-                    break;
-                }
             }
-            patch_header(self.out, header, count as usize, msgpack::write_array_len);
-            self.charge(count as u64 % 256, depth)?;
+            self.charge((slots - count) as u64 / 8 + count as u64 % 256, depth)?;
             Ok(true)
         }
     }
 
-    /// The first pair is on top of the table; both are popped.
     unsafe fn map<E: Envelope>(
         &mut self,
+        table: &Table,
         depth: usize,
         mut envelope: Option<&mut E>,
     ) -> Result<(), EncodeError> {
-        // SAFETY: as `sequence`; nothing is written into the table while it is walked.
+        // SAFETY: the table is only read, and no Lua code runs.
         unsafe {
-            let state = self.state;
-            let first = self.codec().entries.len();
+            let first = self.entries().len();
             let header = self.out.len();
             self.out.push(0);
-            let mut visited = 0_u64;
-            let mut positive = 0_i64;
-            let mut highest = 0_i64;
-            loop {
-                visited += 1;
-                if visited.is_multiple_of(256) {
+            // Entries with a positive integer key, and the highest: are they 1 ... n in another order?
+            let (mut positive, mut highest) = (0_i64, 0_i64);
+            for index in 0..table.array_len as usize {
+                let (tag, value) = table.slot(index);
+                if !layout::is_empty(tag) {
+                    let key = Value { int: index as i64 + 1 };
+                    if self.entry(layout::INT, key, tag, value, depth)? {
+                        (positive, highest) = (positive + 1, index as i64 + 1);
+                    }
+                }
+                if index % 4096 == 4095 {
+                    self.charge(512, depth)?;
+                }
+            }
+            let nodes = table.nodes();
+            for (index, node) in nodes.iter().enumerate() {
+                if layout::is_empty(node.tag) {
+                    continue;
+                }
+                let kept = match &mut envelope {
+                    Some(envelope) if node.key_tag == layout::SHORT_STRING && is_dollar(node) => {
+                        self.envelope_field(node, &mut **envelope)?;
+                        false
+                    }
+                    _ => self.entry(node.key_tag, node.key, node.tag, node.value, depth)?,
+                };
+                if kept && node.key_tag == layout::INT && node.key.int > 0 {
+                    (positive, highest) = (positive + 1, highest.max(node.key.int));
+                }
+                if index % 256 == 255 {
                     self.charge(256, depth)?;
                 }
-                let mut entry = Entry { start: self.out.len() as u32, ..Entry::default() };
-                let kept = match ffi::lua_type(state, -2) {
-                    ffi::LUA_TSTRING => {
-                        let key = bytes_at(state, -2);
-                        match &mut envelope {
-                            Some(envelope) if key.first() == Some(&b'$') => {
-                                self.envelope_field(key, &mut **envelope)?;
-                                false
-                            }
-                            _ => self.string_key(key, &mut entry),
-                        }
-                    }
-                    ffi::LUA_TNUMBER if ffi::lua_isinteger(state, -2) != 0 => {
-                        let key = ffi::lua_tointeger(state, -2);
-                        positive += i64::from(key > 0);
-                        highest = highest.max(key);
-                        entry.class = CLASS_INT;
-                        entry.prefix = key as u64 ^ 1 << 63;
-                        msgpack::write_int(self.out, key);
-                        true
-                    }
-                    ffi::LUA_TNUMBER => {
-                        let key = ffi::lua_tonumber(state, -2);
-                        let bits = key.to_bits();
-                        entry.class = CLASS_FLOAT;
-                        entry.prefix = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
-                        msgpack::write_float(self.out, key);
-                        true
-                    }
-                    ffi::LUA_TBOOLEAN => {
-                        let key = ffi::lua_toboolean(state, -2) != 0;
-                        entry.class = CLASS_BOOL;
-                        entry.prefix = u64::from(key);
-                        msgpack::write_bool(self.out, key);
-                        true
-                    }
-                    _ => false,
-                };
-                if kept && self.any(depth + 1)? {
-                    entry.end = self.out.len() as u32;
-                    self.codec().entries.push(entry);
-                } else {
-                    self.out.truncate(entry.start as usize);
-                }
-                ffi::lua_settop(state, -2);
-                if ffi::lua_next(state, -2) == 0 {
-                    break;
-                }
             }
-            let count = self.codec().entries.len() - first;
-            if count > 0 && positive == count as i64 && highest == positive {
-                self.codec().entries.truncate(first);
-                self.out.truncate(header);
-                return self.scattered_sequence(count, depth);
+            let count = self.entries().len() - first;
+            if count == 0 && ptr::eq(table.metatable, (*self.core).array_metatable) {
+                self.out[header] = 0x90;
+            } else if count > 0 && positive == count as i64 && highest == positive {
+                self.scattered_sequence(first, header);
+            } else {
+                self.finish_map(first, header);
             }
-            self.finish_map(first, header);
-            self.charge(visited % 256, depth)
+            self.charge((nodes.len() as u64 + u64::from(table.array_len)) / 8, depth)
         }
     }
 
+    /// Writes one entry; false, and nothing is written, for a value of a kind that energies do not hold.
     #[inline(always)]
-    fn string_key(&mut self, key: &[u8], entry: &mut Entry) -> bool {
-        let mut prefix = [0; 8];
-        let short = key.len().min(8);
-        prefix[..short].copy_from_slice(&key[..short]);
-        entry.class = CLASS_STR;
-        entry.prefix = u64::from_be_bytes(prefix);
-        msgpack::write_bytes(self.out, key);
-        entry.key = (self.out.len() - key.len()) as u32;
-        entry.key_len = key.len() as u32;
-        true
+    unsafe fn entry(
+        &mut self,
+        key_tag: u8,
+        key: Value,
+        tag: u8,
+        value: Value,
+        depth: usize,
+    ) -> Result<bool, EncodeError> {
+        let mut entry = Entry { start: self.out.len() as u32, ..Entry::default() };
+        // SAFETY: tags say what the values are.
+        unsafe {
+            match key_tag {
+                layout::SHORT_STRING | layout::LONG_STRING => {
+                    let bytes = layout::bytes(key_tag, key);
+                    entry.class = CLASS_STR;
+                    entry.prefix = prefix_of(bytes);
+                    msgpack::write_bytes(self.out, bytes);
+                    entry.key = (self.out.len() - bytes.len()) as u32;
+                    entry.key_len = bytes.len() as u32;
+                }
+                layout::INT => {
+                    entry.class = CLASS_INT;
+                    entry.prefix = key.int as u64 ^ 1 << 63;
+                    msgpack::write_int(self.out, key.int);
+                }
+                layout::FLOAT => {
+                    let bits = key.float.to_bits();
+                    entry.class = CLASS_FLOAT;
+                    entry.prefix = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
+                    msgpack::write_float(self.out, key.float);
+                }
+                layout::TRUE | layout::FALSE => {
+                    entry.class = CLASS_BOOL;
+                    entry.prefix = u64::from(key_tag == layout::TRUE);
+                    msgpack::write_bool(self.out, key_tag == layout::TRUE);
+                }
+                _ => return Ok(false),
+            }
+            entry.value = self.out.len() as u32;
+            if self.any(tag, value, depth + 1)? {
+                entry.end = self.out.len() as u32;
+                self.entries().push(entry);
+                return Ok(true);
+            }
+        }
+        self.out.truncate(entry.start as usize);
+        Ok(false)
     }
 
-    /// The pair is on top.
+    /// Hands a `$` key's value to the envelope.
     unsafe fn envelope_field<E: Envelope>(
         &mut self,
-        key: &[u8],
+        node: &Node,
         envelope: &mut E,
     ) -> Result<(), EncodeError> {
-        // SAFETY: reads the top.
+        // SAFETY: tags say what the values are.
         unsafe {
+            let key = layout::bytes(node.key_tag, node.key);
             let start = self.out.len();
-            if !self.any(1)? {
+            if !self.any(node.tag, node.value, 1)? {
                 let name = String::from_utf8_lossy(key);
-                return Err(EncodeError::Field(format!("`{name}` is a {}", kind_name(self.state))));
+                return Err(EncodeError::Field(format!("`{name}` is a function, a thread or an object")));
             }
             let result = envelope.set(key, &self.out[start..]);
             self.out.truncate(start);
@@ -356,18 +375,20 @@ impl<'a> Encoder<'a> {
         }
     }
 
-    /// The keys are 1 ... n but came in another order.
-    unsafe fn scattered_sequence(&mut self, count: usize, depth: usize) -> Result<(), EncodeError> {
-        msgpack::write_array_len(self.out, count);
-        for index in 1..=count as i64 {
-            // SAFETY: the table is at the top.
-            unsafe {
-                ffi::lua_rawgeti(self.state, -1, index);
-                self.any(depth + 1)?;
-                ffi::lua_settop(self.state, -2);
-            }
+    /// The keys are 1 ... n but came in another order: keeps the values only, in order.
+    fn scattered_sequence(&mut self, first: usize, header: usize) {
+        // SAFETY: as `finish_map`.
+        let Codec { entries, body, .. } = unsafe { &mut (*self.core).codec };
+        let list = &mut entries[first..];
+        list.sort_unstable_by_key(|entry| entry.prefix);
+        body.clear();
+        for entry in list.iter() {
+            body.extend_from_slice(&self.out[entry.value as usize..entry.end as usize]);
         }
-        self.charge(count as u64, depth)
+        self.out.truncate(header);
+        msgpack::write_array_len(self.out, list.len());
+        self.out.extend_from_slice(body);
+        entries.truncate(first);
     }
 
     /// Puts the entries after `first` into key order and writes the header at `header`.
@@ -415,9 +436,11 @@ impl<'a> Encoder<'a> {
         if self.out.len() - self.start > self.bytes_max {
             return Err(EncodeError::TooLarge(self.bytes_max));
         }
-        // The outermost tables of small energies are paid for by the cast itself.
+        // The outermost table of a small energy is paid for by the cast itself. All others count, however
+        // empty: to find that nothing is left in a table that was large takes long, and the meter
+        // looks at the clock now and then.
         // SAFETY: the pointer is live.
-        if (depth > 1 || entries >= 256) && !unsafe { (*self.core).meter.charge(entries) } {
+        if (depth > 0 || entries >= 256) && !unsafe { (*self.core).meter.charge(entries) } {
             return Err(EncodeError::Work);
         }
         Ok(())
@@ -438,28 +461,29 @@ fn patch_header(out: &mut Vec<u8>, header: usize, count: usize, write: fn(&mut V
     }
 }
 
+/// The table at the stack's top.
 #[inline(always)]
-unsafe fn bytes_at_top<'l>(state: *mut lua_State) -> &'l [u8] {
-    // SAFETY: as `bytes_at`.
-    unsafe { bytes_at(state, -1) }
+unsafe fn top_table(state: *mut lua_State) -> *const Table {
+    // SAFETY: the caller knows that it is a table.
+    unsafe { ffi::lua_topointer(state, -1).cast() }
 }
 
-/// A string's bytes, in place. The caller knows that it is a string and keeps it on the stack.
+/// Whether a node's key, a short string, begins with `$`.
 #[inline(always)]
-unsafe fn bytes_at<'l>(state: *mut lua_State, index: c_int) -> &'l [u8] {
-    let mut len = 0;
-    // SAFETY: for a string, `lua_tolstring` returns its bytes and changes nothing.
-    unsafe {
-        let bytes = ffi::lua_tolstring(state, index, &raw mut len);
-        std::slice::from_raw_parts(bytes.cast(), len)
-    }
+unsafe fn is_dollar(node: &Node) -> bool {
+    // SAFETY: by the contract.
+    unsafe { layout::bytes(node.key_tag, node.key).first() == Some(&b'$') }
 }
 
-unsafe fn kind_name(state: *mut lua_State) -> &'static str {
-    // SAFETY: reads a type tag.
-    match unsafe { ffi::lua_type(state, -1) } {
-        ffi::LUA_TFUNCTION => "function",
-        ffi::LUA_TTHREAD => "thread",
-        _ => "userdata",
+/// The first eight bytes of a key, as a number that sorts like them.
+#[inline(always)]
+fn prefix_of(key: &[u8]) -> u64 {
+    match key.first_chunk::<8>() {
+        Some(chunk) => u64::from_be_bytes(*chunk),
+        None => {
+            let mut prefix = [0; 8];
+            prefix[..key.len()].copy_from_slice(key);
+            u64::from_be_bytes(prefix)
+        }
     }
 }

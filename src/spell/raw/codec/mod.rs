@@ -8,6 +8,8 @@
 pub mod decode;
 pub mod encode;
 pub mod keys;
+pub mod layout;
+pub mod splice;
 
 use keys::Keys;
 
@@ -18,6 +20,9 @@ pub struct Codec {
     entries: Vec<encode::Entry>,
     body: Vec<u8>,
     orders: encode::Orders,
+    /// The declared fields as a cast left them, and room to merge them.
+    pub changed: Vec<u8>,
+    pub merged: Vec<u8>,
     /// The topic whose string the cast loop keeps.
     pub topic: Vec<u8>,
 }

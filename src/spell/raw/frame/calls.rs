@@ -4,6 +4,7 @@ use std::ffi::c_int;
 
 use mlua::ffi::{self, lua_State};
 
+use super::super::core::on_error;
 use super::{Frame, Kind, Raise};
 
 impl<'l> Frame<'l> {
@@ -117,13 +118,21 @@ impl<'l> Frame<'l> {
         unsafe { ffi::lua_iscfunction(self.state, index) != 0 }
     }
 
-    /// Calls the function below its `args` arguments. On an error the error value is on top.
+    /// Calls the function below its `args` arguments. On an error the error value is on top, and where
+    /// it was raised is kept: the native is to pass it on.
     pub fn call(&mut self, args: usize, results: usize) -> Result<(), Raise> {
-        // SAFETY: the limit is back in force while Lua runs, and lifted again after.
+        self.room();
+        // SAFETY: the handler sits below the function. The limit is back in force while Lua runs, and
+        // lifted again after.
         unsafe {
+            let base = ffi::lua_gettop(self.state) - args as c_int;
+            ffi::lua_pushcclosure(self.state, on_error, 0);
+            ffi::lua_rotate(self.state, base, 1);
             let lifted = std::mem::take(&mut (*self.core).arena.lifted);
-            let status = ffi::lua_pcallk(self.state, args as c_int, results as c_int, 0, 0, None);
+            let status = ffi::lua_pcallk(self.state, args as c_int, results as c_int, base, 0, None);
             (*self.core).arena.lifted = lifted;
+            ffi::lua_rotate(self.state, base, -1);
+            ffi::lua_settop(self.state, -2);
             match status {
                 ffi::LUA_OK => Ok(()),
                 _ => Err(Raise::Value),

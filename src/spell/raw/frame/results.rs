@@ -4,7 +4,6 @@ use std::ffi::c_int;
 
 use mlua::ffi;
 
-use super::super::core::Core;
 use super::{Frame, Raise};
 
 impl<'l> Frame<'l> {
@@ -73,22 +72,26 @@ impl<'l> Frame<'l> {
 
     /// Fails where the VM has no room for `bytes` more, garbage not counted.
     pub fn check_memory(&mut self, bytes: usize) -> Result<(), Raise> {
-        // SAFETY: as `host`; a collection runs no spell code, there are no finalizers.
+        // SAFETY: as `host`.
         unsafe {
-            let fits = |core: *mut Core| (*core).arena.used.saturating_add(bytes) <= (*core).arena.limit;
-            if bytes > 4096 && !fits(self.core) {
-                // A collection is work, too: a spell that lives at its limit pays for each.
-                let work = ((*self.core).arena.used / 64).max(5_000) as u64;
-                if !(*self.core).meter.charge(work) {
-                    return Err(Raise::Limit);
-                }
-                ffi::lua_gc(self.state, ffi::LUA_GCCOLLECT);
-                if !fits(self.core) {
-                    return Err(Raise::Memory);
-                }
+            if (*self.core).arena.used.saturating_add(bytes) <= (*self.core).arena.limit {
+                return Ok(());
             }
         }
-        Ok(())
+        self.collect(bytes)
+    }
+
+    /// Collects to make room: work in proportion to what there is, whether it helps or not.
+    #[cold]
+    fn collect(&mut self, bytes: usize) -> Result<(), Raise> {
+        // SAFETY: as `host`; a collection runs no spell code, there are no finalizers.
+        unsafe {
+            let used = (*self.core).arena.used;
+            self.charge(1 + (used >> 5) as u64)?;
+            ffi::lua_gc(self.state, ffi::LUA_GCCOLLECT);
+            let fits = (*self.core).arena.used.saturating_add(bytes) <= (*self.core).arena.limit;
+            if fits { Ok(()) } else { Err(Raise::Memory) }
+        }
     }
 
     /// Pushes a copy of the value at any index.

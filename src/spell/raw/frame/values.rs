@@ -101,15 +101,19 @@ impl<'l> Frame<'l> {
         self.room();
         let name = std::ffi::CString::new(format!("@{name}"))
             .map_err(|_| Raise::message("a chunk's name holds a NUL byte"))?;
-        // SAFETY: loading is protected inside; on failure the message is on top.
+        // SAFETY: loading is protected inside, so the limit may be in force: a chunk is as large as its
+        // author likes. On failure the message is on top.
         let status = unsafe {
-            ffi::luaL_loadbufferx(
+            let lifted = std::mem::take(&mut (*self.core).arena.lifted);
+            let status = ffi::luaL_loadbufferx(
                 self.state,
                 source.as_ptr().cast(),
                 source.len(),
                 name.as_ptr(),
                 c"t".as_ptr(),
-            )
+            );
+            (*self.core).arena.lifted = lifted;
+            status
         };
         if status == ffi::LUA_OK { Ok(()) } else { Err(Raise::Value) }
     }

@@ -1,0 +1,4 @@
+return {
+  cast = function(event) end,
+  unprepare = function() print("b: still called") end,
+}

@@ -1,0 +1,4 @@
+return {
+  topik = "a",
+  cats = function(event) end,
+}

@@ -1,0 +1,1 @@
+return { lanes = 4, every = "1s", cast = function() end }

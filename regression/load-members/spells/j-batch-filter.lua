@@ -1,0 +1,1 @@
+return { batch = { size = 5 }, filter = function() return true end, cast = function() end }

@@ -1,0 +1,3 @@
+local settings = nil
+local size = settings.size
+return { cast = function() end }

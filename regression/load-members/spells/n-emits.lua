@@ -1,0 +1,2 @@
+emit{ a = 1 }
+return { cast = function() end }

@@ -1,0 +1,3 @@
+return {
+  cast = function(event) print("this one is good") end,
+}

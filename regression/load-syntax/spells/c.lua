@@ -1,0 +1,2 @@
+local text = "never ends
+return { cast = function() end }

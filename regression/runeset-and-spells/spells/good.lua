@@ -1,0 +1,1 @@
+return { cast = function() end }

@@ -1,0 +1,1 @@
+return { lanes = 2, cast = function() end }

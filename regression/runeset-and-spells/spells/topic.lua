@@ -1,0 +1,1 @@
+return { topic = "a..b", cast = function() end }

@@ -1,0 +1,1 @@
+return { cast = function(event) print("cast", event.n) end }

@@ -1,0 +1,1 @@
+return { cast = function(event, envelope) print("cast", event.n, envelope.time) end }

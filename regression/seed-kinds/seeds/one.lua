@@ -1,0 +1,1 @@
+return { from = "one.lua", n = 1, meta = { at = 1000 } }

@@ -1,0 +1,1 @@
+error("a file whose name begins with _ is no spell")

@@ -1,0 +1,4 @@
+return {
+  topic = "raw",
+  cast = function(event) event["$topic"] = "clean" return event end,
+}

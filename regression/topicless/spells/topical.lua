@@ -1,0 +1,1 @@
+return { topic = ">", cast = function(event) print("never") end }

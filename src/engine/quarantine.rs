@@ -1,0 +1,47 @@
+//! The record of an energy whose cast faulted, on a topic of its own.
+
+use crate::event::envelope::{output_id, spell_key};
+use crate::event::{EventRef, Events, Head, Uuid, msgpack};
+use crate::spell::{Fault, Spell};
+
+/// The topic on which quarantined energies are recorded.
+const FAULT_TOPIC: &str = "sanctum.fault";
+/// Keeps the id of a fault record apart from those of outputs.
+const FAULT_INDEX: u32 = u32::MAX;
+
+/// Records an energy whose cast faulted. `salt` tells the tasks apart that one energy brought.
+pub(super) fn quarantine(spell: &Spell, fault: &Fault, salt: u32, cause: EventRef<'_>, out: &mut Events) {
+    let origin = *cause.head();
+    let mut data = Vec::new();
+    let line = fault.trace.first().map_or(0, |frame| i64::from(frame.line));
+    msgpack::write_map_len(&mut data, 8);
+    msgpack::write_str(&mut data, "error");
+    msgpack::write_str(&mut data, &fault.message);
+    msgpack::write_str(&mut data, "event");
+    data.extend_from_slice(cause.data());
+    msgpack::write_str(&mut data, "id");
+    msgpack::write_str(&mut data, &origin.id.to_string());
+    msgpack::write_str(&mut data, "kind");
+    msgpack::write_str(&mut data, fault.kind.name());
+    msgpack::write_str(&mut data, "line");
+    msgpack::write_int(&mut data, line);
+    msgpack::write_str(&mut data, "position");
+    msgpack::write_int(&mut data, origin.position as i64);
+    msgpack::write_str(&mut data, "spell");
+    msgpack::write_str(&mut data, &spell.name);
+    msgpack::write_str(&mut data, "topic");
+    match cause.topic() {
+        Some(topic) => msgpack::write_str(&mut data, topic),
+        None => msgpack::write_nil(&mut data),
+    }
+    let mut head =
+        Head::seed(output_id(origin.id, &spell_key(&spell.name), FAULT_INDEX - salt), origin.time_ms);
+    head.causation = origin.id;
+    head.correlation = if origin.correlation == Uuid::nil() { origin.id } else { origin.correlation };
+    head.hops = origin.hops + 1;
+    head.settled = origin.position + 1;
+    head.topic = out.store(FAULT_TOPIC.as_bytes());
+    head.stream = head.topic;
+    head.data = out.store(&data);
+    out.push(head, None);
+}
