@@ -91,6 +91,80 @@ fn cast(criterion: &mut Criterion<CpuTime>) {
     group.finish();
 }
 
+/// The same work the plain way, for comparison within one run: a tree of values, and Lua's safe interface
+/// with no limits.
+fn plain(criterion: &mut Criterion<CpuTime>) {
+    use mlua::{Function, Lua, Value as Lua5};
+    use rmpv::Value;
+
+    fn to_lua(lua: &Lua, value: &Value) -> mlua::Result<Lua5> {
+        Ok(match value {
+            Value::Boolean(value) => Lua5::Boolean(*value),
+            Value::Integer(value) => Lua5::Integer(value.as_i64().unwrap_or_default()),
+            Value::F64(value) => Lua5::Number(*value),
+            Value::String(text) => Lua5::String(lua.create_string(text.as_bytes())?),
+            Value::Array(items) => {
+                let table = lua.create_table_with_capacity(items.len(), 0)?;
+                for item in items {
+                    table.raw_push(to_lua(lua, item)?)?;
+                }
+                Lua5::Table(table)
+            }
+            Value::Map(entries) => {
+                let table = lua.create_table_with_capacity(0, entries.len())?;
+                for (key, value) in entries {
+                    table.raw_set(to_lua(lua, key)?, to_lua(lua, value)?)?;
+                }
+                Lua5::Table(table)
+            }
+            _ => Lua5::Nil,
+        })
+    }
+
+    fn from_lua(value: &Lua5) -> mlua::Result<Value> {
+        Ok(match value {
+            Lua5::Boolean(value) => Value::Boolean(*value),
+            Lua5::Integer(value) => Value::from(*value),
+            Lua5::Number(value) => Value::F64(*value),
+            Lua5::String(text) => Value::from(&*text.to_str()?),
+            Lua5::Table(table) if table.raw_len() > 0 => Value::Array(
+                table.sequence_values().map(|item| from_lua(&item?)).collect::<mlua::Result<_>>()?,
+            ),
+            Lua5::Table(table) => {
+                let pairs = table.pairs::<Lua5, Lua5>();
+                let entry = |pair: mlua::Result<(Lua5, Lua5)>| {
+                    let (key, value) = pair?;
+                    Ok((from_lua(&key)?, from_lua(&value)?))
+                };
+                Value::Map(pairs.map(entry).collect::<mlua::Result<_>>()?)
+            }
+            _ => Value::Nil,
+        })
+    }
+
+    let mut group = criterion.benchmark_group("plain: rmpv and safe mlua");
+    group.throughput(Throughput::Elements(u64::from(BATCH)));
+    let lua = Lua::new();
+    let touch: Function =
+        lua.load("return function(e) e.amount = e.amount * 1.1 return e end").eval().expect("a function");
+    for (name, text) in [("4 fields", SMALL), ("20 fields", LARGE)] {
+        let events = batch(text);
+        let mut out = Vec::new();
+        group.bench_function(name, |bencher| {
+            bencher.iter(|| {
+                for event in events.iter() {
+                    let value = rmpv::decode::read_value(&mut event.data()).expect("MessagePack");
+                    let result: Lua5 = touch.call(to_lua(&lua, &value).expect("fits")).expect("no error");
+                    out.clear();
+                    rmpv::encode::write_value(&mut out, &from_lua(&result).expect("fits")).expect("memory");
+                    black_box(&out);
+                }
+            });
+        });
+    }
+    group.finish();
+}
+
 fn filter(criterion: &mut Criterion<CpuTime>) {
     let mut group = criterion.benchmark_group("table filter");
     group.throughput(Throughput::Elements(u64::from(BATCH)));
@@ -118,6 +192,6 @@ fn vm(criterion: &mut Criterion<CpuTime>) {
 criterion_group! {
     name = benches;
     config = Criterion::default().with_measurement(CpuTime).sample_size(40).warm_up_time(Duration::from_millis(500)).measurement_time(Duration::from_secs(1));
-    targets = cast, filter, vm
+    targets = cast, plain, filter, vm
 }
 criterion_main!(benches);

@@ -13,6 +13,7 @@ use super::{DONE, FAULT, summary, usage, watch};
 use crate::engine::batch::{self, Batch, Item, Request};
 use crate::engine::clock::steady_ns;
 use crate::engine::{Clock, Engine, Failure, Options};
+use crate::event::msgpack::has_empty_part;
 use crate::router::pattern::Pattern;
 
 /// Run spells on seeds
@@ -41,7 +42,7 @@ pub struct Args {
     #[arg(long, value_name = "TOPIC", value_parser = parse_topic)]
     topic: Option<String>,
     /// Dotted path of the field that holds a seed's time
-    #[arg(long, value_name = "PATH")]
+    #[arg(long, value_name = "PATH", value_parser = parse_time)]
     time: Option<String>,
     /// Threads that cast; the results do not depend on it [default: the number of processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
@@ -91,6 +92,13 @@ enum LogKind {
 
 fn parse_topic(text: &str) -> Result<String, String> {
     batch::check_topic(text).map(|()| text.to_owned())
+}
+
+fn parse_time(text: &str) -> Result<String, String> {
+    match has_empty_part(text) {
+        true => Err("the path has an empty part".to_owned()),
+        false => Ok(text.to_owned()),
+    }
 }
 
 fn parse_pattern(text: &str) -> Result<Pattern, String> {

@@ -2,7 +2,8 @@
 //!
 //! What a spell draws on is known. What it produces is not declared: it is found in the text, wherever
 //! `$topic` is set to a literal, `["$topic"] = "alerts.high"`. A literal that ends in a dot and is continued,
-//! `["$topic"] = "alerts." .. level`, stands for `alerts.>`. A topic that is computed otherwise is not shown.
+//! `["$topic"] = "alerts." .. level`, stands for `alerts.>`. A window's topic, `window.tumbling{ topic = "sums" }`,
+//! is taken in the same way. A topic that is computed otherwise is not shown.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -131,26 +132,90 @@ fn dot_text(text: &str) -> String {
 
 /// Topics that a spell's text gives to energies, in the order of the text.
 fn topics_in(source: &str) -> Vec<String> {
+    let mut found = Vec::new();
+    for (at, name) in source.match_indices("$topic") {
+        let rest = source[at + name.len()..].strip_prefix(['"', '\'']).map(str::trim_start);
+        if let Some(rest) = rest.and_then(|rest| rest.strip_prefix(']')).filter(|_| is_code(source, at)) {
+            found.extend(literal(rest).map(|topic| (at, topic)));
+        }
+    }
+    for (at, name) in source.match_indices("window.") {
+        let before = source[..at].chars().next_back();
+        if before.is_none_or(|char| !is_name(char) && char != '.') && is_code(source, at) {
+            let call = source[at + name.len()..].trim_start_matches(is_name);
+            found.extend(window_topic(call).map(|topic| (at, topic)));
+        }
+    }
+    found.sort();
     let mut topics = Vec::new();
-    for line in source.lines() {
-        for (at, _) in line.match_indices("$topic") {
-            if line[..at].contains("--") {
-                break;
-            }
-            if let Some(topic) = literal(&line[at + "$topic".len()..])
-                && !topics.contains(&topic)
-            {
-                topics.push(topic);
-            }
+    for (_, topic) in found {
+        if !topics.contains(&topic) {
+            topics.push(topic);
         }
     }
     topics
 }
 
-/// The topic in `"] = "topic"`, what follows `$topic`.
+/// Whether no comment begins before `at` in its line.
+fn is_code(source: &str, at: usize) -> bool {
+    let line = source[..at].rfind('\n').map_or(0, |end| end + 1);
+    !source[line..at].contains("--")
+}
+
+fn is_name(char: char) -> bool {
+    char.is_ascii_alphanumeric() || char == '_'
+}
+
+/// The member `topic` of the table that a call is given, `{ size = "1h", topic = "sums" }`.
+fn window_topic(call: &str) -> Option<String> {
+    let call = call.trim_start();
+    let mut rest = call.strip_prefix('(').unwrap_or(call).trim_start();
+    if !rest.starts_with('{') {
+        return None;
+    }
+    let mut depth = 0;
+    // Whether a member can begin here.
+    let mut begins = false;
+    while let Some(char) = rest.chars().next() {
+        if let Some(comment) = rest.strip_prefix("--") {
+            let end = if comment.starts_with("[[") { "]]" } else { "\n" };
+            rest = comment.split_once(end)?.1;
+            continue;
+        }
+        if let Some(value) = rest.strip_prefix("topic").filter(|_| begins && depth == 1)
+            && !value.starts_with(is_name)
+        {
+            return literal(value);
+        }
+        rest = &rest[char.len_utf8()..];
+        match char {
+            '{' | '(' | '[' => depth += 1,
+            '}' | ')' | ']' => depth -= 1,
+            '"' | '\'' => rest = after_quote(rest, char)?,
+            _ => {}
+        }
+        if depth == 0 {
+            return None;
+        }
+        begins = matches!(char, '{' | ',' | ';') || begins && char.is_whitespace();
+    }
+    None
+}
+
+/// What follows a text in quotes.
+fn after_quote(text: &str, quote: char) -> Option<&str> {
+    let mut is_escaped = false;
+    let end = text.find(|char| {
+        let ends = char == quote && !is_escaped;
+        is_escaped = char == '\\' && !is_escaped;
+        ends
+    })?;
+    Some(&text[end + 1..])
+}
+
+/// The topic in ` = "topic"`.
 fn literal(rest: &str) -> Option<String> {
-    let rest = rest.strip_prefix(['"', '\''])?.trim_start().strip_prefix(']')?.trim_start();
-    let rest = rest.strip_prefix('=')?.trim_start();
+    let rest = rest.trim_start().strip_prefix('=')?.trim_start();
     let quote = rest.chars().next().filter(|char| matches!(char, '"' | '\''))?;
     let (text, after) = rest[1..].split_once(quote)?;
     let topic = match text.strip_suffix('.') {
@@ -171,6 +236,18 @@ mod tests {
                       event['$topic']='c' e[\"$topic\"] = \"d.\" .. kind\n\
                       if event[\"$topic\"] == \"e\" then event[\"$topic\"] = \"f\" .. x end";
         assert_eq!(topics_in(source), ["a.b", "c", "d.>"]);
+    }
+
+    #[test]
+    fn windows_produce() {
+        let source = "local w = window.tumbling{\n  size = \"1h\", -- topic = \"no\"\n  initial = { topic = \"no\" },\n  \
+                      fold = function(a) local topic = \"no\" return a end,\n  topic = \"sums\",\n}\n\
+                      -- window.session{ topic = \"no\" }\n\
+                      local v = window.session({ key = 'it\\'s }', topic = 'visits.' .. site }) x.window.y{ topic = \"no\" }\n\
+                      local u = window.hopping{ size = 1 } local t = { topic = \"no\" }\n\
+                      return { topic = \"no\", cast = function() return { [\"$topic\"] = \"last\" } end }";
+        assert_eq!(topics_in(source), ["sums", "visits.>", "last"]);
+        assert_eq!(topics_in("window.tumbling{ topic = \"open"), [""; 0]);
     }
 
     #[test]

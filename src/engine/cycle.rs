@@ -2,6 +2,8 @@
 
 use crate::event::EventRef;
 use crate::log::Log;
+use crate::runeset::Diagnostic;
+use crate::spell::{Spell, report};
 
 /// Ancestors that are looked at.
 const ANCESTORS_MAX: usize = 64;
@@ -24,4 +26,36 @@ pub fn cycle_of(log: &dyn Log, event: EventRef<'_>) -> Option<String> {
     let mut cycle: Vec<&str> = topics[..=period].iter().map(String::as_str).collect();
     cycle.reverse();
     Some(cycle.join(" -> "))
+}
+
+/// A spell's `limits.hops` was passed.
+pub(super) fn too_many_hops(log: &dyn Log, spell: &Spell, cause: Option<EventRef<'_>>) -> Diagnostic {
+    let max = spell.limits.hops;
+    let text = format!("spell `{}` produced an energy more than {max} hops from its seed", spell.name);
+    looping(Diagnostic::error(text).field("kind", "hops"), log, spell, cause)
+        .help("end the loop in the spell, or raise `limits.hops` in the spell or the runeset")
+}
+
+/// The run's `max_casts` was passed.
+pub(super) fn too_many_casts(
+    log: &dyn Log,
+    spell: &Spell,
+    cause: Option<EventRef<'_>>,
+    max: u64,
+) -> Diagnostic {
+    let casts = if max == 1 { "1 cast".to_owned() } else { format!("{max} casts") };
+    let text = format!("the run did not settle within {casts}; the last was of spell `{}`", spell.name);
+    looping(Diagnostic::error(text).field("kind", "max_casts"), log, spell, cause)
+        .help("end the loop in the spell, or raise `--max-casts`")
+}
+
+fn looping(diagnostic: Diagnostic, log: &dyn Log, spell: &Spell, cause: Option<EventRef<'_>>) -> Diagnostic {
+    let mut diagnostic = diagnostic.in_file(&spell.path).field("spell", &*spell.name);
+    if let Some(cause) = cause {
+        if let Some(cycle) = cycle_of(log, cause) {
+            diagnostic = diagnostic.note(format!("cycle of topics: {cycle}")).field("cycle", cycle);
+        }
+        diagnostic = report::with_energy(diagnostic, cause);
+    }
+    diagnostic
 }

@@ -111,6 +111,34 @@ impl Plan {
         self.filtered.resize(spells, 0);
     }
 
+    /// The members of each batch task, in the order of commit.
+    #[must_use]
+    pub fn batch_members(&self) -> Vec<Vec<Member>> {
+        let mut next = vec![0; self.tasks.len()];
+        let mut members = Vec::new();
+        for delivery in &self.deliveries {
+            if delivery.kind == Kind::Joined {
+                continue;
+            }
+            let lane = delivery.lane as usize;
+            if let Some(Task::Batch(batch)) = self.tasks[lane].get(next[lane]) {
+                members.push(batch.clone());
+            }
+            next[lane] += 1;
+        }
+        members
+    }
+
+    /// The tasks of the lanes that have any.
+    #[must_use]
+    pub fn take_tasks(&mut self) -> Vec<(usize, Vec<Task>)> {
+        let lanes = self.tasks.iter_mut().enumerate();
+        lanes
+            .filter(|(_, tasks)| !tasks.is_empty())
+            .map(|(lane, tasks)| (lane, std::mem::take(tasks)))
+            .collect()
+    }
+
     fn add(&mut self, event: u32, spell: u32, lane: u32, kind: Kind, task: Task) {
         self.deliveries.push(Delivery { event, spell, lane, kind });
         self.tasks[lane as usize].push(task);
@@ -157,6 +185,14 @@ impl Deliveries {
             }
             target.deliver(events, index, event, plan);
         }
+    }
+
+    /// Whether a spell draws on an energy, as far as topics and table filters say.
+    #[must_use]
+    pub fn is_drawn_on(&mut self, event: EventRef<'_>) -> bool {
+        self.router.route(event.topic_bytes()).iter().any(|&id| {
+            self.targets[id as usize].spell.filter.as_ref().is_none_or(|filter| filter.matches(event))
+        })
     }
 
     /// Adds all batches that are not complete, for the end of a run.

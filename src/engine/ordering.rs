@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::cycle::cycle_of;
+use super::cycle::{too_many_casts, too_many_hops};
 use super::delivery::{Deliveries, Delivery, Kind, Member, Plan};
 use super::quarantine::quarantine;
 use super::summary::SpellSummary;
@@ -12,7 +12,7 @@ use crate::event::{EventRef, Events};
 use crate::log::{Conflict, Log, MemoryLog};
 use crate::runeset::diagnostic::Severity;
 use crate::runeset::{Diagnostic, Fault as FaultPolicy};
-use crate::spell::{Cast, Clocks, Fault, Outcome, Round, Spell, Task, report};
+use crate::spell::{Cast, Clocks, Fault, Outcome, Round, Spell, report};
 
 /// A run: spells over a log in memory.
 pub struct Engine {
@@ -25,6 +25,8 @@ pub struct Engine {
     deliveries: Deliveries,
     log: MemoryLog,
     cursor: u64,
+    /// The position of the next energy that the sink has not seen.
+    unseen: u64,
     /// Casts since the last chunk of seeds: what has not settled yet.
     unsettled_casts: u64,
     summary: Summary,
@@ -84,6 +86,7 @@ impl Engine {
             opened: opened.rounds,
             log: if options.keep { MemoryLog::new() } else { MemoryLog::transient() },
             cursor: 0,
+            unseen: 0,
             unsettled_casts: 0,
             summary,
             options,
@@ -107,6 +110,9 @@ impl Engine {
     /// Runs until the seeds are used up and everything has settled.
     pub fn run(&mut self, intake: &mut dyn Intake, sink: &mut dyn Sink) -> Result<(), Failure> {
         let result = self.run_all(intake, sink);
+        if let Err(Failure::Diagnostic(_)) = &result {
+            self.pass_on_unseen(sink)?;
+        }
         let text = match self.summary.big_uints {
             0 => return result,
             1 => "1 integer beyond 64 bits became a float".to_owned(),
@@ -136,6 +142,21 @@ impl Engine {
             }
         }
         self.close(sink)
+    }
+
+    /// Gives the sink what a run that stops has produced and not come to: an energy that a spell would have
+    /// drawn on counts as consumed.
+    fn pass_on_unseen(&mut self, sink: &mut dyn Sink) -> Result<(), Failure> {
+        while let Some((events, first)) = self.log.read(self.unseen) {
+            for index in first..events.len() {
+                let event = events.get(index);
+                if event.head().hops > 0 {
+                    sink.output(event, self.deliveries.is_drawn_on(event))?;
+                }
+            }
+            self.unseen += (events.len() - first) as u64;
+        }
+        Ok(())
     }
 
     fn is_first_lane(&self, lane: usize) -> bool {
@@ -188,9 +209,11 @@ impl Engine {
         }
         let result = self.execute(&events, first..end, &mut plan, sink);
         self.plan = plan;
+        result?;
         self.cursor += (end - first) as u64;
+        self.unseen = self.cursor;
         self.log.release(self.cursor);
-        result
+        Ok(())
     }
 
     /// Casts the batches that are still open; false when there are none.
@@ -266,6 +289,7 @@ impl Engine {
             if produced {
                 sink.output(event, consumed)?;
             }
+            self.unseen = event.head().position + 1;
         }
         for delivery in &deliveries[next..] {
             self.settle(&spells, *delivery, None, results, commit, sink)?;
@@ -454,63 +478,11 @@ fn summary_out(summary: &mut SpellSummary, output: EventRef<'_>) {
     summary.bytes_out += output.data().len() as u64;
 }
 
-fn too_many_hops(log: &dyn Log, spell: &Spell, cause: Option<EventRef<'_>>) -> Diagnostic {
-    let max = spell.limits.hops;
-    let text = format!("spell `{}` produced an energy more than {max} hops from its seed", spell.name);
-    looping(Diagnostic::error(text).field("kind", "hops"), log, spell, cause)
-        .help("end the loop in the spell, or raise `limits.hops` in the spell or the runeset")
-}
-
-fn too_many_casts(log: &dyn Log, spell: &Spell, cause: Option<EventRef<'_>>, max: u64) -> Diagnostic {
-    let text = format!("the run did not settle within {max} casts; the last was of spell `{}`", spell.name);
-    looping(Diagnostic::error(text).field("kind", "max_casts"), log, spell, cause)
-        .help("end the loop in the spell, or raise `--max-casts`")
-}
-
-fn looping(diagnostic: Diagnostic, log: &dyn Log, spell: &Spell, cause: Option<EventRef<'_>>) -> Diagnostic {
-    let mut diagnostic = diagnostic.in_file(&spell.path).field("spell", &*spell.name);
-    if let Some(cause) = cause {
-        if let Some(cycle) = cycle_of(log, cause) {
-            diagnostic = diagnostic.note(format!("cycle of topics: {cycle}")).field("cycle", cycle);
-        }
-        diagnostic = report::with_energy(diagnostic, cause);
-    }
-    diagnostic
-}
-
 fn advice(conflict: &Conflict) -> &'static str {
     match conflict {
         Conflict::Version { .. } => {
             "`$expect` is \"any\", \"none\" or the version of the stream's last energy"
         }
         Conflict::Id { .. } => "leave `$id` out to have it derived, or send the same content again",
-    }
-}
-
-impl Plan {
-    /// The members of each batch task, in the order of commit.
-    fn batch_members(&self) -> Vec<Vec<Member>> {
-        let mut next = vec![0; self.tasks.len()];
-        let mut members = Vec::new();
-        for delivery in &self.deliveries {
-            if delivery.kind == Kind::Joined {
-                continue;
-            }
-            let lane = delivery.lane as usize;
-            if let Some(Task::Batch(batch)) = self.tasks[lane].get(next[lane]) {
-                members.push(batch.clone());
-            }
-            next[lane] += 1;
-        }
-        members
-    }
-
-    /// The tasks of the lanes that have any.
-    fn take_tasks(&mut self) -> Vec<(usize, Vec<Task>)> {
-        let lanes = self.tasks.iter_mut().enumerate();
-        lanes
-            .filter(|(_, tasks)| !tasks.is_empty())
-            .map(|(lane, tasks)| (lane, std::mem::take(tasks)))
-            .collect()
     }
 }

@@ -13,7 +13,7 @@ const FAULT_INDEX: u32 = u32::MAX;
 pub(super) fn quarantine(spell: &Spell, fault: &Fault, salt: u32, cause: EventRef<'_>, out: &mut Events) {
     let origin = *cause.head();
     let mut data = Vec::new();
-    let line = fault.trace.first().map_or(0, |frame| i64::from(frame.line));
+    let line = fault.trace.get(fault.named).map_or(0, |frame| i64::from(frame.line));
     msgpack::write_map_len(&mut data, 8);
     msgpack::write_str(&mut data, "error");
     msgpack::write_str(&mut data, &fault.message);

@@ -6,6 +6,7 @@ use rmpv::Value;
 use thiserror::Error;
 
 use super::units::{Measure, Unit, UnitError, kind_of};
+use crate::event::msgpack::has_empty_part;
 use crate::event::suggest::suggest;
 
 /// Why the value of an option was refused.
@@ -71,16 +72,37 @@ pub fn text(value: &Value, expected: &'static str) -> Result<String, OptionError
     }
 }
 
-/// Reads a text or a list of texts; a list has at least one. An error in a list comes with the item's number.
-pub fn texts(value: &Value, expected: &'static str) -> Result<Vec<String>, (Option<usize>, OptionError)> {
-    let Value::Array(items) = value else {
-        return Ok(vec![text(value, expected).map_err(|error| (None, error))?]);
-    };
-    if items.is_empty() {
-        return Err((None, OptionError::WrongType { expected, found: "an empty list" }));
+/// Reads the dotted path of a field.
+pub fn path(value: &Value, expected: &'static str) -> Result<String, OptionError> {
+    let path = text(value, expected)?;
+    match has_empty_part(&path) {
+        true => Err(OptionError::BadData(format!("the path `{path}` has an empty part"))),
+        false => Ok(path),
     }
-    let item = |(index, item)| text(item, expected).map_err(|error| (Some(index), error));
-    items.iter().enumerate().map(item).collect()
+}
+
+/// What is wrong with texts: an error for each, in a list with the item's number.
+pub type TextErrors = Vec<(Option<usize>, OptionError)>;
+
+/// Reads a text or a list of texts; a list has at least one. One that is refused is empty in the result.
+pub fn texts(value: &Value, expected: &'static str) -> (Vec<String>, TextErrors) {
+    let mut errors = Vec::new();
+    let mut read = |index, item| {
+        text(item, expected).unwrap_or_else(|error| {
+            errors.push((index, error));
+            String::new()
+        })
+    };
+    let texts = match value {
+        Value::Array(items) => {
+            items.iter().enumerate().map(|(index, item)| read(Some(index), item)).collect()
+        }
+        one => vec![read(None, one)],
+    };
+    if texts.is_empty() {
+        errors.push((None, OptionError::WrongType { expected, found: "an empty list" }));
+    }
+    (texts, errors)
 }
 
 /// Reads one of several words.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use rmpv::Value;
 
-use super::choices::{Durability, Fault, OptionError, text, texts};
+use super::choices::{Durability, Fault, OptionError, path, text, texts};
 use super::diagnostic::Diagnostic;
 use super::expand::{Environment, ExpandError, expand_tree};
 use super::files::{self, FilesError};
@@ -152,7 +152,7 @@ impl<'a> Loader<'a> {
                 ("data", Kind::Text(what)) => {
                     text(value, what).map(|data| runeset.data = Some(files::tidy(&base.join(data))))
                 }
-                ("time", Kind::Text(what)) => text(value, what).map(|time| runeset.time = Some(time)),
+                ("time", Kind::Text(what)) => path(value, what).map(|time| runeset.time = Some(time)),
                 ("topic", Kind::Text(what)) => text(value, what).and_then(|topic| {
                     check_topic(&topic)?;
                     runeset.topic = Some(topic);
@@ -190,12 +190,12 @@ impl<'a> Loader<'a> {
         if matches!(value, Value::Array(items) if items.is_empty()) {
             return Vec::new();
         }
-        let paths = texts(value, what).unwrap_or_else(|(index, error)| {
+        let (paths, errors) = texts(value, what);
+        for (index, error) in errors {
             self.problem(&[], Problem::item("seeds", index, &error, options::help(rune)));
-            Vec::new()
-        });
+        }
         let mut seeds = Vec::new();
-        for (index, path) in paths.into_iter().enumerate() {
+        for (index, path) in paths.into_iter().enumerate().filter(|(_, path)| !path.is_empty()) {
             let files = self.files(&["seeds", &index.to_string()], &path, files::SEED_KINDS);
             seeds.push(SeedEntry { path, files });
         }

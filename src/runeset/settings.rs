@@ -6,7 +6,7 @@
 
 use rmpv::Value;
 
-use super::choices::{Batch, Fault, OptionError, Start, text, texts};
+use super::choices::{Batch, Fault, OptionError, Start, path, text, texts};
 use super::limits::{LIMITS, StatedLimits};
 use super::options::{BATCH, BATCH_SIZE, Kind, Rune, SPELL, help};
 use super::units::Measure;
@@ -70,7 +70,7 @@ impl Problem {
 pub struct SpellOptions {
     /// What the spell is called.
     pub name: Option<String>,
-    /// Patterns of topics, as text.
+    /// Patterns of topics, as text; empty ones are such as were refused.
     pub topic: Option<Vec<String>>,
     /// A table filter, as canonical MessagePack.
     pub filter: Option<Vec<u8>>,
@@ -103,15 +103,14 @@ impl SpellOptions {
         };
         let result = match (key, rune.kind) {
             ("name", Kind::Text(what)) => text(value, what).map(|name| self.name = Some(name)),
-            ("topic", Kind::Texts(what)) => match texts(value, what) {
-                Ok(topic) => {
-                    self.topic = Some(topic);
-                    Ok(())
-                }
-                Err((index, error)) => return vec![Problem::item(key, index, &error, help(rune))],
-            },
+            ("topic", Kind::Texts(what)) => {
+                let (topic, errors) = texts(value, what);
+                self.topic = Some(topic);
+                let problem = |(index, error)| Problem::item(key, index, &error, help(rune));
+                return errors.into_iter().map(problem).collect();
+            }
             ("filter", Kind::Map(what)) => map(value, what).map(|filter| self.filter = Some(filter)),
-            ("lane", Kind::Text(what)) => text(value, what).map(|lane| self.lane = Some(lane)),
+            ("lane", Kind::Text(what)) => path(value, what).map(|lane| self.lane = Some(lane)),
             ("lanes", Kind::Measure(measure)) => amount(measure, value).map(|lanes| self.lanes = Some(lanes)),
             ("every", Kind::Measure(measure)) => {
                 amount(measure, value).map(|every| self.every_ms = Some(every))

@@ -55,6 +55,8 @@ pub struct Fault {
     pub message: String,
     /// Where, innermost first; empty where Lua could not tell.
     pub trace: Vec<TraceFrame>,
+    /// The level of the trace that the message named: not the innermost for `error("...", 2)`.
+    pub named: usize,
     /// Whether it happened in the filter function, before the cast.
     pub in_filter: bool,
 }
@@ -65,6 +67,7 @@ impl Fault {
     /// or a callback) it becomes the innermost of the trace.
     #[must_use]
     pub fn new(kind: FaultKind, message: &str, mut trace: Vec<TraceFrame>) -> Self {
+        let mut place = None;
         let text = match split_position(message) {
             Some((source, line, rest)) => {
                 let here = |frame: &TraceFrame| same_source(&frame.source, source);
@@ -72,6 +75,7 @@ impl Fault {
                 if is_place && !trace.iter().any(|frame| here(frame) && frame.line == line) {
                     trace.insert(0, TraceFrame { source: source.to_owned(), line, function: String::new() });
                 }
+                place = is_place.then_some((source, line));
                 if is_place { rest } else { message }
             }
             None => message,
@@ -84,7 +88,11 @@ impl Fault {
             }
             same
         });
-        Self { kind, message: text.to_owned(), trace, in_filter: false }
+        let is_named = |frame: &TraceFrame| {
+            place.is_some_and(|(source, line)| frame.line == line && same_source(&frame.source, source))
+        };
+        let named = trace.iter().position(is_named).unwrap_or(0);
+        Self { kind, message: text.to_owned(), trace, named, in_filter: false }
     }
 }
 
@@ -124,5 +132,17 @@ mod tests {
         assert_eq!((message.as_str(), trace), ("a: b", vec![frame("m.lua", 7), frame("a/spell.lua", 3)]));
         assert_eq!(fault("localhost:80: refused", at(3)), ("localhost:80: refused".to_owned(), at(3)));
         assert_eq!(fault("no", at(3)), ("no".to_owned(), at(3)));
+    }
+
+    #[test]
+    fn the_level_that_the_message_names_is_known() {
+        let named = |message| {
+            let trace = vec![frame("a/spell.lua", 3), frame("a/spell.lua", 9)];
+            Fault::new(FaultKind::Error, message, trace).named
+        };
+        assert_eq!(named("a/spell.lua:9: no"), 1);
+        assert_eq!(named("...spell.lua:3: no"), 0);
+        assert_eq!(named("a/spell.lua:5: caught before"), 0);
+        assert_eq!(named("no"), 0);
     }
 }

@@ -219,7 +219,8 @@ impl<'a> Loader<'a> {
         let by_entry = entry.topic.is_some();
         let texts = entry.topic.clone().or_else(|| self.own.topic.clone()).unwrap_or_default();
         let mut patterns = Vec::new();
-        for (index, text) in texts.iter().enumerate() {
+        // An empty one was refused when the option was read.
+        for (index, text) in texts.iter().enumerate().filter(|(_, text)| !text.is_empty()) {
             match Pattern::parse(text) {
                 Ok(pattern) => patterns.push(pattern),
                 Err(error) => {
@@ -241,31 +242,32 @@ impl<'a> Loader<'a> {
     fn filter(&mut self, entry: &SpellOptions) -> Option<Filter> {
         let by_entry = entry.filter.is_some();
         let spec = entry.filter.as_ref().or(self.own.filter.as_ref())?.clone();
-        match Filter::compile(&spec) {
-            Ok(filter) => Some(filter),
-            Err(error) => {
-                let step = |step: &Step| match step {
-                    Step::Key(key) => key.clone(),
-                    // A runeset counts from 0.
-                    Step::Index(index) => index.saturating_sub(1).to_string(),
-                };
-                let steps: Vec<String> = error.path().iter().map(step).collect();
-                let message = format!("`filter`: {error}");
-                let problem = match self.origin.entry {
-                    Some((runeset, entry)) if by_entry => {
-                        let mut path = vec!["filter".to_owned()];
-                        path.extend(steps);
-                        runeset.spell_diagnostic(entry, &path, true, message)
-                    }
-                    _ => {
-                        let key = steps.iter().rev().find(|step| self.find_key(step).is_some());
-                        self.at_key(key.map_or("filter", String::as_str), message)
-                    }
-                };
-                self.problems.push(problem);
-                None
-            }
+        let problems = match Filter::check(&spec) {
+            Ok(filter) => return Some(filter),
+            Err(problems) => problems,
+        };
+        for error in problems {
+            let step = |step: &Step| match step {
+                Step::Key(key) => key.clone(),
+                // A runeset counts from 0.
+                Step::Index(index) => index.saturating_sub(1).to_string(),
+            };
+            let steps: Vec<String> = error.path().iter().map(step).collect();
+            let message = format!("`filter`: {error}");
+            let problem = match self.origin.entry {
+                Some((runeset, entry)) if by_entry => {
+                    let mut path = vec!["filter".to_owned()];
+                    path.extend(steps);
+                    runeset.spell_diagnostic(entry, &path, true, message)
+                }
+                _ => {
+                    let key = steps.iter().rev().find(|step| self.find_key(step).is_some());
+                    self.at_key(key.map_or("filter", String::as_str), message)
+                }
+            };
+            self.problems.push(problem);
         }
+        None
     }
 
     fn complain(&mut self, key: &str, message: &str, help: Option<&str>) {

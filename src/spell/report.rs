@@ -53,9 +53,10 @@ fn headline(name: &str, hook: &str, fault: &Fault) -> String {
     }
 }
 
-/// Points at the innermost line of the spell's own file.
+/// Points at the line of the spell's own file that the message named, or else at the innermost.
 fn placed(diagnostic: Diagnostic, path: &str, source: &str, fault: &Fault) -> Diagnostic {
-    match fault.trace.iter().find(|frame| same_file(&frame.source, path)) {
+    let named = fault.trace.get(fault.named).into_iter();
+    match named.chain(&fault.trace).find(|frame| same_file(&frame.source, path)) {
         Some(frame) => diagnostic.at(path, source, frame.line as usize, 0, 0).context(2, 2),
         None => match fault.trace.first() {
             Some(frame) => diagnostic.in_file(format!("{}:{}", frame.source, frame.line)),

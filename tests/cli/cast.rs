@@ -41,6 +41,29 @@ fn modules_and_runes() {
 }
 
 #[test]
+fn a_run_that_stops_writes_what_it_produced() {
+    let place = Place::new(&[
+        (
+            "first.lua",
+            r#"return { topic = "in", cast = function(event)
+          if event.n == 3 then error("three") end
+          return { ["$topic"] = "out", n = event.n }, { ["$topic"] = "taken", n = event.n }
+        end }"#,
+        ),
+        ("second.lua", r#"return { topic = "taken", cast = function() end }"#),
+        ("seed.ndjson", "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n{\"n\":4}\n"),
+    ]);
+    for flags in ["", "--log none", "--workers 2"] {
+        let ran =
+            place.run(&format!("cast first.lua second.lua --seed seed.ndjson --topic in --output - {flags}"));
+        assert_eq!(ran.code, 1);
+        assert_eq!(ran.stdout, "{\"$topic\":\"out\",\"n\":1}\n{\"$topic\":\"out\",\"n\":2}\n", "{flags}");
+    }
+    let ran = place.run("cast first.lua --seed seed.ndjson --time n..x");
+    assert!(ran.stderr.contains("the path has an empty part"), "{}", ran.stderr);
+}
+
+#[test]
 fn what_nobody_consumed_is_the_output() {
     let place = Place::new(&[
         ("double.lua", DOUBLE),

@@ -21,7 +21,7 @@ mod reader;
 mod writer;
 
 pub use canonical::{canonicalize, canonicalize_prefix};
-pub use path::{PathPart, field, parse_path, path};
+pub use path::{PathPart, field, has_empty_part, parse_path, path};
 pub use reader::{Reader, Token, token_at};
 pub use writer::{
     write_array_len, write_bin, write_bool, write_bytes, write_ext, write_float, write_int, write_map_len,

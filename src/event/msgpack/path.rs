@@ -33,6 +33,12 @@ pub fn parse_path(text: &str) -> Vec<PathPart> {
     text.split('.').map(PathPart::new).collect()
 }
 
+/// Whether a path has nothing between two dots, or before the first or after the last of them.
+#[must_use]
+pub fn has_empty_part(path: &str) -> bool {
+    path.split('.').any(str::is_empty)
+}
+
 /// The bytes of the value that the string `key` has in a canonical map; `None` if there is no such key or
 /// `map` is not a map.
 #[inline]

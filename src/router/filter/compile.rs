@@ -8,19 +8,30 @@ use super::walk::{array_header, key_at, map_header, prefix_of};
 use super::{Combined, Entry, Group, Level, Quantifier};
 use crate::event::msgpack::{DEPTH_MAX, Reader, Token};
 
-/// Compiles the canonical MessagePack of a filter's table.
-pub(super) fn compile(spec: &[u8]) -> Result<Group, FilterError> {
-    let mut compiler = Compiler { place: Vec::new() };
+/// Compiles the canonical MessagePack of a filter's table. What is wrong with it, at least one thing where there
+/// is no result, comes in the order of its keys.
+pub(super) fn compile(spec: &[u8]) -> Result<Group, Vec<FilterError>> {
+    let mut compiler = Compiler { place: Vec::new(), problems: Vec::new() };
     let mut reader = Reader::new(spec);
-    if let Err(error) = reader.skip() {
-        return Err(compiler.error(Problem::Unreadable(error.to_string())));
+    let group = match reader.skip() {
+        Ok(()) => compiler.group(Value::of(spec).unwrap_or(Value::Nil), false),
+        Err(error) => Err(compiler.error(Problem::Unreadable(error.to_string()))),
+    };
+    match group {
+        Ok(group) if compiler.problems.is_empty() => Ok(group),
+        Ok(_) => Err(compiler.problems),
+        Err(error) => {
+            compiler.problems.push(error);
+            Err(compiler.problems)
+        }
     }
-    compiler.group(Value::of(spec).unwrap_or(Value::Nil), false)
 }
 
 struct Compiler {
     /// Where the table is being read.
     place: Vec<Step>,
+    /// What was wrong in members that were passed over.
+    problems: Vec<FilterError>,
 }
 
 impl Compiler {
@@ -28,15 +39,13 @@ impl Compiler {
         FilterError { place: Place(self.place.clone()), problem }
     }
 
-    fn within<T>(
-        &mut self,
-        step: Step,
-        work: impl FnOnce(&mut Self) -> Result<T, FilterError>,
-    ) -> Result<T, FilterError> {
+    /// Reads one member of a table or list. `None` for one with a problem, which is kept: the others are
+    /// read all the same.
+    fn within<T>(&mut self, step: Step, work: impl FnOnce(&mut Self) -> Result<T, FilterError>) -> Option<T> {
         self.place.push(step);
-        let done = work(self)?;
+        let done = work(self).map_err(|error| self.problems.push(error)).ok();
         self.place.pop();
-        Ok(done)
+        done
     }
 
     /// One filter table.
@@ -51,7 +60,7 @@ impl Compiler {
         }
         let mut group = Group::default();
         for (key, value) in members {
-            self.within(Step::Key(key.to_owned()), |compiler| compiler.member(&mut group, key, value))?;
+            self.within(Step::Key(key.to_owned()), |compiler| compiler.member(&mut group, key, value));
         }
         group.data.finish();
         Ok(group)
@@ -103,7 +112,7 @@ impl Compiler {
                 }
                 let mut done = Vec::with_capacity(members.len());
                 for (index, member) in members.into_iter().enumerate() {
-                    done.push(self.within(Step::Index(index + 1), |compiler| one(compiler, member))?);
+                    done.extend(self.within(Step::Index(index + 1), |compiler| one(compiler, member)));
                 }
                 Ok(done)
             }
@@ -134,9 +143,9 @@ impl Compiler {
         }
         let mut tests = Vec::with_capacity(members.len());
         for (name, operand) in members {
-            let test =
-                self.within(Step::Key(name.to_owned()), |compiler| compiler.test(path, name, operand))?;
-            tests.push(test);
+            tests.extend(
+                self.within(Step::Key(name.to_owned()), |compiler| compiler.test(path, name, operand)),
+            );
         }
         Ok(tests)
     }
@@ -211,8 +220,8 @@ impl Compiler {
         };
         let mut literals = Vec::with_capacity(members.len());
         for (index, member) in members.into_iter().enumerate() {
-            literals.push(
-                self.within(Step::Index(index + 1), |compiler| compiler.literal(Operator::In, member))?,
+            literals.extend(
+                self.within(Step::Index(index + 1), |compiler| compiler.literal(Operator::In, member)),
             );
         }
         Ok(Members::new(literals))

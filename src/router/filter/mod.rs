@@ -102,8 +102,14 @@ struct Entry {
 
 impl Filter {
     /// Compiles a filter from the canonical MessagePack of its table.
+    /// The first problem is the error.
     pub fn compile(spec: &[u8]) -> Result<Self, FilterError> {
-        Ok(Self { root: compile::compile(spec)? })
+        Self::check(spec).map_err(|mut problems| problems.swap_remove(0))
+    }
+
+    /// [`Filter::compile`] that gives all problems, of which there is at least one.
+    pub fn check(spec: &[u8]) -> Result<Self, Vec<FilterError>> {
+        compile::compile(spec).map(|root| Self { root })
     }
 
     /// Whether an energy satisfies the filter.

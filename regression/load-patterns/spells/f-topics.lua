@@ -1,0 +1,1 @@
+return { topic = { "a..b", "a.>.b", "", "a b" }, cast = function() end }
