@@ -22,6 +22,7 @@ mod iterators;
 mod meter;
 mod object;
 mod sandbox;
+mod take;
 mod vm;
 
 pub use cast::Task;

@@ -135,7 +135,7 @@ impl<'l> Frame<'l> {
     /// Takes the table on top as an output of the running cast: an energy, or a list of them.
     pub fn emit(&mut self) -> Result<(), Raise> {
         // SAFETY: natives run with the limit lifted.
-        match unsafe { super::super::cast::emit(self.state, self.core) } {
+        match unsafe { super::super::take::emit(self.state, self.core) } {
             Ok(()) => Ok(()),
             Err(()) if unsafe { (*self.core).meter.stop.is_some() } => Err(Raise::Limit),
             Err(()) => Err(Raise::Value),
