@@ -9,6 +9,7 @@
 
 pub mod blob;
 pub mod cli;
+pub mod disk;
 pub mod engine;
 pub mod event;
 pub mod log;

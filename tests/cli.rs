@@ -2,12 +2,20 @@
 
 #![allow(missing_docs, clippy::unwrap_used)]
 
+#[path = "cli/append.rs"]
+mod append;
 #[path = "cli/apps.rs"]
 mod apps;
+#[path = "cli/blob.rs"]
+mod blob;
+#[path = "cli/care.rs"]
+mod care;
 #[path = "cli/cast.rs"]
 mod cast;
 #[path = "cli/golden.rs"]
 mod golden;
+#[path = "cli/reading.rs"]
+mod reading;
 #[path = "cli/texts.rs"]
 mod texts;
 

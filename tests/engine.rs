@@ -7,6 +7,7 @@ use proptest::prelude::*;
 use sanctum::engine::seed::{SeedOptions, Seeds, Source};
 use sanctum::engine::{Clock, Engine, Failure, Options, Sink, clock};
 use sanctum::event::{EventRef, json};
+use sanctum::log::{Log, MemoryLog};
 use sanctum::runeset::{Diagnostic, Fault, StatedLimits, Style};
 use sanctum::spell::{Clocks, Modules, Origin, Spell, load};
 
@@ -63,7 +64,8 @@ fn spell(name: &str, source: &str) -> Arc<Spell> {
 /// Runs spells and returns what went to standard output, to standard error, and the log.
 fn run(spells: &[(&str, &str)], seeds: &[&str], options: Options) -> (String, String, String) {
     let spells = spells.iter().map(|(name, source)| spell(name, source)).collect();
-    let mut engine = Engine::open(spells, options).unwrap_or_else(|problems| {
+    let kept: Arc<dyn Log> = Arc::new(MemoryLog::new().keeping_ephemeral());
+    let mut engine = Engine::over(kept.clone(), spells, options).unwrap_or_else(|problems| {
         panic!("{}", problems.iter().map(|p| p.render(Style::Plain)).collect::<Vec<_>>().join("\n"))
     });
     let source = Source::bytes("seeds.ndjson", seeds.join("\n").into_bytes()).expect("a kind of seed");
@@ -75,9 +77,13 @@ fn run(spells: &[(&str, &str)], seeds: &[&str], options: Options) -> (String, St
         record.notes.extend_from_slice(diagnostic.render(Style::Plain).as_bytes());
     }
     let mut log = Vec::new();
-    for event in engine.log().batches().flat_map(|batch| batch.iter()) {
-        json::write_event(event, &mut log);
-        log.push(b'\n');
+    let mut at = 0;
+    while let Some((events, first)) = kept.read(at).expect("a log in memory") {
+        for event in events.iter().skip(first) {
+            json::write_event(event, &mut log);
+            log.push(b'\n');
+            at = event.head().position + 1;
+        }
     }
     let text = |bytes| String::from_utf8(bytes).expect("UTF-8");
     (text(record.out), text(record.notes), text(log))

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 /// Modules in their order: each may use itself and those before it, but for its equals.
 const LAYERS: [&[&str]; 7] = [
     &["event"],
-    &["router", "runeset"],
+    &["router", "runeset", "disk"],
     &["log", "blob", "state"],
     &["spell"],
     &["engine"],

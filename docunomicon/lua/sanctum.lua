@@ -87,6 +87,7 @@
 ---@field every? sanctum.Duration how often `tick` is called, in the energies' time
 ---@field reads? string[] the fields that the spell needs; a hint
 ---@field nulls? boolean a null in a map reaches the spell as `null`
+---@field was? string what it was called before: on a durable log it goes on where that one stood
 ---@field start? "new"|"oldest"|integer|string where in an existing log a new spell begins
 ---@field fault? "stop"|"skip"|"retry"|"quarantine" what a fault does
 ---@field limits? sanctum.Limits
@@ -263,7 +264,7 @@ blob = {}
 ---@return string digest
 function blob.put(bytes) end
 
----The content, or nil where the cast may not see it.
+---The content, or nil where it is not there or the cast may not see it.
 ---@param digest string
 ---@return string?
 function blob.get(digest) end

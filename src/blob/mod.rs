@@ -9,53 +9,29 @@
 //! position, it makes no difference when a VM comes to see that it has grown. A digest that is put
 //! twice counts from its lowest position.
 //!
-//! Limits: all content is held in memory.
+//! With a [`store::ContentStore`] behind it, content outlives the run. What the store held when the run began
+//! is visible to every cast: what earlier runs put, and what was put from outside. An energy names content
+//! only after it was put, so what a cast learns a digest of from its energies or its state it sees, however
+//! often the run was interrupted. Only a spell that knows a digest by other means can tell that a run was.
+//!
+//! Limits: what one VM puts is held in memory, at most `limits.state_bytes` of it in a run; without a store,
+//! all that is put. Content in a store is read whenever it is asked for, and verified.
 
-use std::sync::{Arc, PoisonError, RwLock};
+mod contents;
+pub mod store;
+
+use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHashSet};
 
 pub use blake3::Hash;
+pub use contents::Contents;
 
 /// Bytes of content, shared.
 pub type Content = Arc<[u8]>;
 
-/// What was put and committed, by digest, with the position of the energy for which it was.
-#[derive(Clone, Debug, Default)]
-pub struct Contents(Arc<RwLock<FxHashMap<Hash, (Content, u64)>>>);
-
-impl Contents {
-    /// Adds what casts put, with the positions of their inputs.
-    pub fn publish(&self, puts: &[(Hash, Content, u64)]) {
-        if puts.is_empty() {
-            return;
-        }
-        let mut map = self.0.write().unwrap_or_else(PoisonError::into_inner);
-        for (hash, content, position) in puts {
-            let entry = map.entry(*hash).or_insert_with(|| (content.clone(), *position));
-            entry.1 = entry.1.min(*position);
-        }
-    }
-
-    /// Content put for an energy below `settled`.
-    #[must_use]
-    pub fn get(&self, hash: &Hash, settled: u64) -> Option<Content> {
-        let map = self.0.read().unwrap_or_else(PoisonError::into_inner);
-        map.get(hash).filter(|(_, position)| *position < settled).map(|(content, _)| content.clone())
-    }
-
-    /// How many digests there are.
-    #[must_use]
-    pub fn len(&self) -> usize {
-        self.0.read().unwrap_or_else(PoisonError::into_inner).len()
-    }
-
-    /// Whether nothing was put.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.len() == 0
-    }
-}
+/// Content that was put: its digest, its bytes, and the position of the energy for which it was.
+pub type Put = (Hash, Content, u64);
 
 /// One VM's view of content.
 #[derive(Debug, Default)]
@@ -81,11 +57,6 @@ impl Blobs {
         Self { contents, ..Self::default() }
     }
 
-    /// Adds what was committed, by any spell, to the set that this view sees.
-    pub fn publish(&mut self, puts: &[(Hash, Content, u64)]) {
-        self.contents.publish(puts);
-    }
-
     /// Keeps content for `scope`, the lane key, until the cast is rolled back. `None` where this VM has put
     /// it for that key before.
     pub fn put(&mut self, scope: &[u8], bytes: &[u8]) -> (Hash, Option<Content>) {
@@ -108,12 +79,21 @@ impl Blobs {
         self.own_bytes
     }
 
-    /// Content that a cast for `scope`, whose input has `settled`, may see.
-    #[must_use]
-    pub fn get(&self, scope: &[u8], hash: &Hash, settled: u64) -> Option<Content> {
+    /// Content that a cast for `scope`, whose input has `settled`, may see; at most `bytes_max` bytes are read
+    /// from a store.
+    ///
+    /// # Errors
+    /// As [`store::ContentStore::get`].
+    pub fn get(
+        &self,
+        scope: &[u8],
+        hash: &Hash,
+        settled: u64,
+        bytes_max: u64,
+    ) -> store::Result<Option<Content>> {
         match self.own.get(hash) {
-            Some(own) if own.scopes.contains(scope) => Some(own.content.clone()),
-            _ => self.contents.get(hash, settled),
+            Some(own) if own.scopes.contains(scope) => Ok(Some(own.content.clone())),
+            _ => self.contents.get(hash, settled, bytes_max),
         }
     }
 
@@ -140,18 +120,22 @@ impl Blobs {
 mod tests {
     use super::*;
 
+    fn get(blobs: &Blobs, scope: &[u8], hash: &Hash, settled: u64) -> Option<Content> {
+        blobs.get(scope, hash, settled, u64::MAX).unwrap()
+    }
+
     #[test]
     fn content_is_seen_by_position() {
         let contents = Contents::default();
-        let (mut one, two) = (Blobs::new(contents.clone()), Blobs::new(contents));
+        let (mut one, two) = (Blobs::new(contents.clone()), Blobs::new(contents.clone()));
         let (hash, content) = one.put(b"", b"abc");
-        assert!(one.get(b"", &hash, 0).is_some());
-        assert!(one.get(b"other key", &hash, 0).is_none());
+        assert!(get(&one, b"", &hash, 0).is_some());
+        assert!(get(&one, b"other key", &hash, 0).is_none());
         one.commit();
-        one.publish(&[(hash, content.unwrap(), 7)]);
-        assert!(two.get(b"", &hash, 7).is_none());
-        assert_eq!(two.get(b"", &hash, 8).as_deref(), Some(b"abc".as_slice()));
-        assert!(one.get(b"other key", &hash, 8).is_some());
+        contents.publish(&[(hash, content.unwrap(), 7)]).unwrap();
+        assert!(get(&two, b"", &hash, 7).is_none());
+        assert_eq!(get(&two, b"", &hash, 8).as_deref(), Some(b"abc".as_slice()));
+        assert!(get(&one, b"other key", &hash, 8).is_some());
     }
 
     #[test]
@@ -162,15 +146,7 @@ mod tests {
         let (lost, _) = blobs.put(b"", b"lost");
         assert_eq!(blobs.put(b"", b"kept").1, None);
         blobs.rollback();
-        assert!(blobs.get(b"", &kept, 0).is_some());
-        assert!(blobs.get(b"", &lost, 0).is_none());
-    }
-
-    #[test]
-    fn the_lowest_position_counts() {
-        let contents = Contents::default();
-        let (hash, content): (Hash, Content) = (blake3::hash(b"x"), b"x".as_slice().into());
-        contents.publish(&[(hash, content.clone(), 9), (hash, content, 3)]);
-        assert!(contents.get(&hash, 4).is_some());
+        assert!(get(&blobs, b"", &kept, 0).is_some());
+        assert!(get(&blobs, b"", &lost, 0).is_none());
     }
 }

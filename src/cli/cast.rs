@@ -1,19 +1,26 @@
 //! `sanctum cast`: spells run on seeds.
 
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use anyhow::Context;
 use clap::ValueEnum;
 
 use super::app::{self, App};
 use super::console::{self, Console, Faults};
-use super::export::{Export, Format};
+use super::export::Export;
+use super::format::Format;
+use super::plane::{self, Plane};
 use super::progress::Progress;
+use super::selection::parse_pattern;
 use super::{DONE, FAULT, summary, usage, watch};
+use crate::blob::store::{Access, ContentStore};
 use crate::engine::batch::{self, Batch, Item, Request};
 use crate::engine::clock::steady_ns;
 use crate::engine::{Clock, Engine, Failure, Options};
 use crate::event::msgpack::has_empty_part;
+use crate::log::Log;
+use crate::log::file::Durability;
 use crate::router::pattern::Pattern;
 
 /// Run spells on seeds
@@ -35,9 +42,15 @@ pub struct Args {
     /// Options, spells and seeds of a run; its spells and seeds come first
     #[arg(long, value_name = "FILE")]
     runeset: Option<String>,
-    /// Folder of a durable log (not in this version)
+    /// Folder of a durable log: everything is kept in it, and the run goes on where the last one stopped
     #[arg(long, value_name = "DIR")]
     data: Option<PathBuf>,
+    /// Plane of the log, with --data [default: main]
+    #[arg(long, value_name = "NAME", value_parser = plane::parse_name)]
+    plane: Option<String>,
+    /// When an energy is on the disk: commit, interval:MS or os [default: commit]
+    #[arg(long, value_name = "D")]
+    durability: Option<Durability>,
     /// Topic of seeds that have none
     #[arg(long, value_name = "TOPIC", value_parser = parse_topic)]
     topic: Option<String>,
@@ -75,7 +88,7 @@ pub struct Args {
     /// Run again whenever a spell, seed or runeset changes
     #[arg(long)]
     watch: bool,
-    /// Read seeds from their start again, with --data (not in this version)
+    /// Read seed files from their start again, as other energies; with --data
     #[arg(long)]
     again: bool,
 }
@@ -90,7 +103,7 @@ enum LogKind {
     None,
 }
 
-fn parse_topic(text: &str) -> Result<String, String> {
+pub(super) fn parse_topic(text: &str) -> Result<String, String> {
     batch::check_topic(text).map(|()| text.to_owned())
 }
 
@@ -101,18 +114,8 @@ fn parse_time(text: &str) -> Result<String, String> {
     }
 }
 
-fn parse_pattern(text: &str) -> Result<Pattern, String> {
-    Pattern::parse(text).map_err(|error| error.to_string())
-}
-
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<u8> {
-    if args.data.is_some() || args.again {
-        let flag = if args.data.is_some() { "--data" } else { "--again" };
-        return Err(usage(format!(
-            "{flag}: the durable log is not in this version; runs keep their log in memory"
-        )));
-    }
     if args.seeds.iter().filter(|seed| *seed == "-").count() > 1 {
         return Err(usage("standard input can be read once: `--seed -` is given twice"));
     }
@@ -174,12 +177,30 @@ impl<'a> Plan<'a> {
         if batch.spells.is_empty() {
             return Err(usage("nothing to run: the runeset names no spell"));
         }
-        if batch.seeds.is_empty() {
-            return Err(usage(
-                "nothing to run on: name a seed with `--seed FILE`, or `--seed -` for standard input",
-            ));
+        let data = self.args.data.clone().or_else(|| batch.runeset.data.clone());
+        let Some(data) = data else {
+            let flags = [
+                ("--again", self.args.again),
+                ("--plane", self.args.plane.is_some()),
+                ("--durability", self.args.durability.is_some()),
+            ];
+            if let Some((flag, _)) = flags.iter().find(|(_, given)| *given) {
+                return Err(usage(format!("{flag} needs a durable log: name its folder with `--data DIR`")));
+            }
+            if batch.seeds.is_empty() {
+                return Err(usage(
+                    "nothing to run on: name a seed with `--seed FILE`, or `--seed -` for standard input",
+                ));
+            }
+            return self.cast(batch, None);
+        };
+        if self.args.log == LogKind::None {
+            return Err(usage("`--log none` keeps nothing, `--data` everything: name one of them"));
         }
-        self.cast(batch)
+        let plane = Plane::at(data, self.args.plane.as_deref().unwrap_or("main"));
+        let log = plane.write(self.args.durability.unwrap_or(batch.runeset.durability))?;
+        let store = plane.contents(Access::Write)?;
+        self.cast(batch, Some((Arc::new(log), Arc::new(store))))
     }
 
     fn faults(&self) -> Faults {
@@ -195,11 +216,24 @@ impl<'a> Plan<'a> {
         options
     }
 
-    fn cast(&self, mut batch: Batch) -> anyhow::Result<u8> {
+    /// Casts over memory, or over what is on the disk.
+    fn cast(
+        &self,
+        mut batch: Batch,
+        durable: Option<(Arc<dyn Log>, Arc<ContentStore>)>,
+    ) -> anyhow::Result<u8> {
         let args = self.args;
-        let options = self.options(&batch);
+        let mut options = self.options(&batch);
+        options.resume = durable.is_some();
+        let (log, store) = durable.unzip();
+        options.store = store;
         let start = steady_ns();
-        let mut engine = match Engine::open(std::mem::take(&mut batch.spells), options) {
+        let spells = std::mem::take(&mut batch.spells);
+        let opened = match &log {
+            None => Engine::open(spells, options),
+            Some(log) => Engine::over(log.clone(), spells, options),
+        };
+        let mut engine = match opened {
             Ok(engine) => engine,
             Err(unopened) => {
                 let mut console = Console::new(None, self.faults(), false, Progress::new());
@@ -210,6 +244,9 @@ impl<'a> Plan<'a> {
         };
         let progress = Progress::new();
         let mut intake = batch.intake(Clock::System, args.topic.clone(), args.time.clone());
+        if let Some(log) = &log {
+            intake.follow(&**log, args.again)?;
+        }
         let export = args.output.as_deref().map(|path| self.export(path)).transpose()?;
         let mut watched = progress.watch(&mut intake);
         let mut console = Console::new(export, self.faults(), args.dump_events, progress);
@@ -217,7 +254,12 @@ impl<'a> Plan<'a> {
             Ok(()) => None,
             Err(Failure::Diagnostic(fault)) => Some(*fault),
             Err(Failure::Sink(error)) => return Err(error).context("cannot write the output"),
+            Err(Failure::Log(error)) => return Err(error.into()),
+            Err(Failure::Content(error)) => return Err(error.into()),
         };
+        if let Some(log) = &log {
+            log.sync()?;
+        }
         let finished = console.finish().and_then(|()| console.report(fault.as_slice()));
         finished.context("cannot write the output")?;
         drop(console);

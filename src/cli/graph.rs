@@ -126,7 +126,7 @@ fn mermaid_text(text: &str) -> String {
     text.replace('"', "#quot;").replace('<', "#lt;").replace('>', "#gt;").replace(['\n', '\r'], " ")
 }
 
-fn dot_text(text: &str) -> String {
+pub(super) fn dot_text(text: &str) -> String {
     text.replace('\\', "\\\\").replace('"', "\\\"").replace(['\n', '\r'], " ")
 }
 

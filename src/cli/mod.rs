@@ -5,19 +5,40 @@
 //! away (`sanctum cast ... | head`) ends a command quietly, with 0.
 
 mod app;
+mod append;
 mod archive;
+mod backup;
+mod blob;
 mod bundle;
 mod cast;
+mod cat;
 mod check;
+mod compact;
 mod completions;
 mod console;
 mod export;
+mod faults;
+mod first;
+mod format;
 mod freeze;
+mod get;
 mod graph;
 mod new;
+mod next;
+mod output;
+mod plane;
 mod progress;
+mod repair;
+mod selection;
+mod spells;
+mod stat;
+mod state;
 mod summary;
 mod test;
+mod topics;
+mod trace;
+mod transfer;
+mod verify;
 mod watch;
 
 use std::ffi::OsString;
@@ -55,6 +76,28 @@ enum Command {
     Check(check::Args),
     New(new::Args),
     Bundle(bundle::Args),
+    Append(append::Args),
+    Cat(cat::CatArgs),
+    Tac(cat::TacArgs),
+    Get(get::Args),
+    First(first::FirstArgs),
+    Last(first::LastArgs),
+    Next(next::NextArgs),
+    Prev(next::PrevArgs),
+    Topics(topics::TopicsArgs),
+    Streams(topics::StreamsArgs),
+    Stat(stat::Args),
+    State(state::Args),
+    Spells(spells::Args),
+    Faults(faults::Args),
+    Trace(trace::Args),
+    Export(transfer::ExportArgs),
+    Import(transfer::ImportArgs),
+    Backup(backup::Args),
+    Compact(compact::Args),
+    Verify(verify::Args),
+    Repair(repair::Args),
+    Blob(blob::Args),
     Completions(completions::Args),
 }
 
@@ -97,6 +140,28 @@ impl Command {
             Self::Check(args) => check::run(&args),
             Self::New(args) => new::run(&args),
             Self::Bundle(args) => bundle::run(&args),
+            Self::Append(args) => append::run(&args),
+            Self::Cat(args) => cat::run_cat(&args),
+            Self::Tac(args) => cat::run_tac(&args),
+            Self::Get(args) => get::run(&args),
+            Self::First(args) => first::run_first(&args),
+            Self::Last(args) => first::run_last(&args),
+            Self::Next(args) => next::run_next(&args),
+            Self::Prev(args) => next::run_prev(&args),
+            Self::Topics(args) => topics::run_topics(&args),
+            Self::Streams(args) => topics::run_streams(&args),
+            Self::Stat(args) => stat::run(&args),
+            Self::State(args) => state::run(&args),
+            Self::Spells(args) => spells::run(&args),
+            Self::Faults(args) => faults::run(&args),
+            Self::Trace(args) => trace::run(&args),
+            Self::Export(args) => transfer::run_export(&args),
+            Self::Import(args) => transfer::run_import(&args),
+            Self::Backup(args) => backup::run(&args),
+            Self::Compact(args) => compact::run(&args),
+            Self::Verify(args) => verify::run(&args),
+            Self::Repair(args) => repair::run(&args),
+            Self::Blob(args) => blob::run(&args),
             Self::Completions(args) => completions::run(&args),
         }
     }
@@ -115,8 +180,21 @@ fn conclude(result: anyhow::Result<u8>) -> u8 {
         console::error(&format!("{error}\n\nFor more information, try '--help'."));
         return USAGE;
     }
-    console::error(&format!("{error:#}"));
+    console::error(&describe(&error));
     FAULT
+}
+
+/// The error and its causes. Some say their cause themselves; it is not said twice.
+fn describe(error: &anyhow::Error) -> String {
+    let mut text = String::new();
+    for cause in error.chain().map(ToString::to_string) {
+        if text.is_empty() {
+            text = cause;
+        } else if !text.ends_with(&cause) {
+            text = format!("{text}: {cause}");
+        }
+    }
+    text
 }
 
 fn is_broken_pipe(error: &anyhow::Error) -> bool {

@@ -10,6 +10,7 @@ use indicatif::{ProgressBar, ProgressStyle};
 use crate::engine::Intake;
 use crate::engine::clock::steady_ms;
 use crate::event::Events;
+use crate::log::Changes;
 use crate::runeset::Diagnostic;
 
 /// A run shorter than this has no bar.
@@ -123,6 +124,10 @@ impl Intake for Watched<'_> {
         self.intake.set_settled(position);
     }
 
+    fn record(&mut self, changes: &mut Changes) {
+        self.intake.record(changes);
+    }
+
     fn locate(&self, index: usize, diagnostic: Diagnostic) -> Diagnostic {
         self.intake.locate(index, diagnostic)
     }
@@ -133,5 +138,46 @@ impl Intake for Watched<'_> {
 
     fn progress(&self) -> Option<(u64, u64)> {
         self.intake.progress()
+    }
+}
+
+/// How many bytes were done, on a terminal, for what takes over a second.
+pub struct Gauge {
+    what: &'static str,
+    enabled: bool,
+    next_ms: u64,
+    bar: Option<ProgressBar>,
+}
+
+impl Gauge {
+    /// Hidden where standard error is no terminal. `what` was done: "copied".
+    #[must_use]
+    pub fn new(what: &'static str) -> Self {
+        Self { what, enabled: io::stderr().is_terminal(), next_ms: steady_ms() + AFTER_MS, bar: None }
+    }
+
+    /// Shows how far it is.
+    pub fn update(&mut self, bytes: u64, total: Option<u64>) {
+        if !self.enabled || steady_ms() < self.next_ms {
+            return;
+        }
+        self.next_ms = steady_ms() + EVERY_MS;
+        let bar = self.bar.get_or_insert_with(|| bar(total.map(|total| (bytes, total))));
+        bar.set_message(format!("{} MiB {}", bytes >> 20, self.what));
+        match total {
+            Some(total) => {
+                bar.set_length(total.max(bytes));
+                bar.set_position(bytes);
+            }
+            None => bar.tick(),
+        }
+    }
+
+    /// No bar from now on.
+    pub fn end(&mut self) {
+        if let Some(bar) = self.bar.take() {
+            bar.finish_and_clear();
+        }
+        self.enabled = false;
     }
 }

@@ -15,7 +15,7 @@ use crate::runeset::files::{self, FilesError, SEED_KINDS, SPELL_KINDS};
 use crate::runeset::{self, Diagnostic, Fault, Limits, Runeset, SpellEntry, StatedLimits};
 use crate::spell::{self, Clocks, Modules, Origin, Spell};
 
-use super::seed::{SeedOptions, Seeds, Source};
+use super::seed::{Purpose, SeedOptions, Seeds, Source};
 use super::{Clock, Options, clock};
 
 /// The largest file of a spell.
@@ -93,6 +93,7 @@ impl Batch {
             clock,
             limits,
             clocks: clocks(true),
+            purpose: Purpose::Run,
         };
         Seeds::new(self.seeds.clone(), options)
     }

@@ -16,7 +16,7 @@ pub fn cycle_of(log: &dyn Log, event: EventRef<'_>) -> Option<String> {
     let mut topics = vec![name(event)];
     let mut head = *event.head();
     while topics.len() < ANCESTORS_MAX && head.hops > 0 {
-        let (batch, index) = log.read(head.settled.checked_sub(1)?)?;
+        let (batch, index) = log.read(head.settled.checked_sub(1)?).ok()??;
         let cause = batch.get(index);
         topics.push(name(cause));
         head = *cause.head();

@@ -13,7 +13,10 @@ use std::sync::Arc;
 
 use rustc_hash::{FxHashMap, FxHasher};
 
+use super::resume::Standing;
+use crate::event::envelope::spell_key;
 use crate::event::{EventRef, Events};
+use crate::log::{Error, Log};
 use crate::router::{Router, Subscriptions};
 use crate::spell::{Spell, Task, lane_key};
 
@@ -74,6 +77,10 @@ struct Target {
     id: u32,
     spell: Arc<Spell>,
     first_lane: u32,
+    /// Energies before this position it has had, or does not want.
+    from: u64,
+    /// How often the spell was rewound.
+    epoch: u64,
     /// Whether anything of this spell depends on time.
     is_timed: bool,
     now_ms: i64,
@@ -158,6 +165,8 @@ impl Deliveries {
                 id: index as u32,
                 spell: spell.clone(),
                 first_lane,
+                from: 0,
+                epoch: 0,
                 is_timed: spell.every_ms.is_some()
                     || spell.batch.is_some_and(|batch| batch.within_ms.is_some()),
                 now_ms: i64::MIN,
@@ -175,9 +184,23 @@ impl Deliveries {
     /// Adds the tasks for the energy at `index` of the round: for each spell what its time makes due, then
     /// its cast.
     pub fn deliver(&mut self, events: &Arc<Events>, index: u32, plan: &mut Plan) {
+        self.deliver_to(events, index, plan, |_| true);
+    }
+
+    /// As [`deliver`](Deliveries::deliver), to some spells only.
+    pub fn deliver_to(
+        &mut self,
+        events: &Arc<Events>,
+        index: u32,
+        plan: &mut Plan,
+        is_wanted: impl Fn(u32) -> bool,
+    ) {
         let event = events.get(index as usize);
         for &id in self.router.route(event.topic_bytes()) {
             let target = &mut self.targets[id as usize];
+            if event.head().position < target.from || !is_wanted(id) {
+                continue;
+            }
             target.advance(event.head().time_ms, index, plan);
             if target.spell.filter.as_ref().is_some_and(|filter| !filter.matches(event)) {
                 plan.filtered[id as usize] += 1;
@@ -185,6 +208,60 @@ impl Deliveries {
             }
             target.deliver(events, index, event, plan);
         }
+    }
+
+    /// Delivers one energy to one spell once more, whatever its topic, its filter and its place.
+    pub fn deliver_again(&mut self, events: &Arc<Events>, index: u32, spell: usize, plan: &mut Plan) {
+        self.targets[spell].deliver(events, index, events.get(index as usize), plan);
+    }
+
+    /// What stands for a spell in the ids of what it produces.
+    #[must_use]
+    pub fn key_of(&self, spell: usize) -> [u8; 16] {
+        let target = &self.targets[spell];
+        spell_key(&target.spell.name, target.epoch)
+    }
+
+    /// Where a spell stands, `next` being the position it wants next.
+    #[must_use]
+    pub fn standing(&self, spell: usize, next: u64) -> Standing {
+        let target = &self.targets[spell];
+        let members = target.pending.values().flat_map(|pending| &pending.members);
+        let mut waiting: Vec<u64> =
+            members.map(|(events, index)| events.get(*index as usize).head().position).collect();
+        waiting.sort_unstable();
+        Standing {
+            next: next.max(target.from),
+            now_ms: Some(target.now_ms).filter(|now| *now != i64::MIN),
+            next_tick_ms: target.next_tick_ms,
+            epoch: target.epoch,
+            waiting,
+        }
+    }
+
+    /// Has a spell go on where it stood. What waited is read from the log.
+    pub fn resume(&mut self, spell: usize, standing: &Standing, log: &dyn Log) -> Result<(), Error> {
+        let target = &mut self.targets[spell];
+        target.from = standing.next;
+        target.epoch = standing.epoch;
+        target.now_ms = standing.now_ms.unwrap_or(i64::MIN);
+        target.next_tick_ms = standing.next_tick_ms;
+        target.due_ms = standing.next_tick_ms.unwrap_or(i64::MIN);
+        for &position in &standing.waiting {
+            if let Some((events, index)) = log.read(position)?
+                && events.get(index).head().position == position
+            {
+                target.join(&events, index as u32);
+            }
+        }
+        Ok(())
+    }
+
+    /// The lane, of those of a spell, that casts a lane key.
+    #[must_use]
+    pub fn lane_of(&self, spell: usize, key: &[u8]) -> usize {
+        let target = &self.targets[spell];
+        (target.lane_of(key) - target.first_lane) as usize
     }
 
     /// Whether a spell draws on an energy, as far as topics and table filters say.
@@ -218,19 +295,36 @@ impl Target {
 
     /// Adds the task for an energy that is for this spell, or puts it into its batch.
     fn deliver(&mut self, events: &Arc<Events>, index: u32, event: EventRef<'_>, plan: &mut Plan) {
-        let key = match &self.spell.lane {
+        let Some(batch) = self.spell.batch else {
+            let key = self.key_of(event);
+            return plan.add(index, self.id, self.lane_of(&key), Kind::Cast, Task::Cast(index));
+        };
+        let number = self.join(events, index);
+        let members = self.pending.get(&number).map_or(0, |pending| pending.members.len());
+        if members as u64 >= batch.size {
+            self.release(number, index, plan, Kind::FullBatch);
+        } else {
+            plan.deliveries.push(Delivery { event: index, spell: self.id, lane: 0, kind: Kind::Joined });
+        }
+    }
+
+    fn key_of<'e>(&self, event: EventRef<'e>) -> Cow<'e, [u8]> {
+        match &self.spell.lane {
             Some(path) => lane_key(event.data(), path),
             None => Cow::Borrowed(&[][..]),
-        };
+        }
+    }
+
+    /// Adds an energy to its batch, and returns the batch's number.
+    fn join(&mut self, events: &Arc<Events>, index: u32) -> u64 {
+        let event = events.get(index as usize);
+        let key = self.key_of(event);
         let key = &*key;
-        let Some(batch) = self.spell.batch else {
-            return plan.add(index, self.id, self.lane_of(key), Kind::Cast, Task::Cast(index));
-        };
         let number = match self.pending_index.get(key) {
             Some(&number) => number,
             None => {
                 self.batches += 1;
-                let within = batch.within_ms.unwrap_or(u64::MAX);
+                let within = self.spell.batch.and_then(|batch| batch.within_ms).unwrap_or(u64::MAX);
                 let due_ms = event.head().time_ms.saturating_add_unsigned(within);
                 self.pending.insert(self.batches, Pending { key: key.into(), members: Vec::new(), due_ms });
                 self.pending_index.insert(key.into(), self.batches);
@@ -238,13 +332,10 @@ impl Target {
                 self.batches
             }
         };
-        let Some(pending) = self.pending.get_mut(&number) else { return };
-        pending.members.push((events.clone(), index));
-        if pending.members.len() as u64 >= batch.size {
-            self.release(number, index, plan, Kind::FullBatch);
-        } else {
-            plan.deliveries.push(Delivery { event: index, spell: self.id, lane: 0, kind: Kind::Joined });
+        if let Some(pending) = self.pending.get_mut(&number) {
+            pending.members.push((events.clone(), index));
         }
+        number
     }
 
     /// Casts a batch that is complete or due.

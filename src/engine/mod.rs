@@ -16,6 +16,8 @@ mod cycle;
 mod delivery;
 mod ordering;
 mod quarantine;
+pub mod release;
+pub mod resume;
 pub mod seed;
 pub mod sink;
 pub mod summary;
@@ -23,7 +25,10 @@ mod unopened;
 mod worker;
 
 use std::io;
+use std::sync::Arc;
 
+use crate::blob::store::{self, ContentStore};
+use crate::log;
 use crate::runeset::Diagnostic;
 
 pub use clock::Clock;
@@ -40,7 +45,7 @@ pub const INTAKE_BYTES: usize = 4 << 20;
 /// Energies of a round, unless a test asks for another size: the results do not depend on it.
 pub const ROUND_EVENTS: usize = 512;
 
-/// How a run is made. None of these but the bounds shows in the results.
+/// How a run is made. None of these but the bounds, and what the log and the store hold, shows in the results.
 #[derive(Clone, Debug)]
 pub struct Options {
     /// Threads that cast; 0 for as many as there are processors.
@@ -52,10 +57,14 @@ pub struct Options {
     pub keep: bool,
     /// Whether every instruction is counted.
     pub exact: bool,
+    /// Whether spells go on where they stood in the log, and say in it where they stand.
+    pub resume: bool,
     /// Whether cast times are measured.
     pub timed: bool,
     /// Energies of a round.
     pub round_events: usize,
+    /// Where content is kept that outlives the run; `None` for memory.
+    pub store: Option<Arc<ContentStore>>,
 }
 
 impl Default for Options {
@@ -65,8 +74,10 @@ impl Default for Options {
             max_casts: 1_000_000,
             keep: true,
             exact: false,
+            resume: false,
             timed: false,
             round_events: ROUND_EVENTS,
+            store: None,
         }
     }
 }
@@ -78,6 +89,22 @@ pub enum Failure {
     Diagnostic(Box<Diagnostic>),
     /// Nobody takes the effects any more.
     Sink(io::Error),
+    /// The log failed.
+    Log(log::Error),
+    /// Content could not be stored.
+    Content(store::Error),
+}
+
+impl From<store::Error> for Failure {
+    fn from(error: store::Error) -> Self {
+        Self::Content(error)
+    }
+}
+
+impl From<log::Error> for Failure {
+    fn from(error: log::Error) -> Self {
+        Self::Log(error)
+    }
 }
 
 impl From<io::Error> for Failure {

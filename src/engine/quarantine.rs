@@ -1,16 +1,23 @@
 //! The record of an energy whose cast faulted, on a topic of its own.
 
-use crate::event::envelope::{output_id, spell_key};
+use crate::event::envelope::output_id;
 use crate::event::{EventRef, Events, Head, Uuid, msgpack};
 use crate::spell::{Fault, Spell};
 
 /// The topic on which quarantined energies are recorded.
-const FAULT_TOPIC: &str = "sanctum.fault";
+pub const FAULT_TOPIC: &str = "sanctum.fault";
 /// Keeps the id of a fault record apart from those of outputs.
 const FAULT_INDEX: u32 = u32::MAX;
 
-/// Records an energy whose cast faulted. `salt` tells the tasks apart that one energy brought.
-pub(super) fn quarantine(spell: &Spell, fault: &Fault, salt: u32, cause: EventRef<'_>, out: &mut Events) {
+/// Records an energy whose cast faulted. `key` stands for the attempt, `salt` tells the tasks apart that one energy
+/// brought.
+pub(super) fn quarantine(
+    spell: &Spell,
+    fault: &Fault,
+    (key, salt): (&[u8; 16], u32),
+    cause: EventRef<'_>,
+    out: &mut Events,
+) {
     let origin = *cause.head();
     let mut data = Vec::new();
     let line = fault.trace.get(fault.named).map_or(0, |frame| i64::from(frame.line));
@@ -34,8 +41,7 @@ pub(super) fn quarantine(spell: &Spell, fault: &Fault, salt: u32, cause: EventRe
         Some(topic) => msgpack::write_str(&mut data, topic),
         None => msgpack::write_nil(&mut data),
     }
-    let mut head =
-        Head::seed(output_id(origin.id, &spell_key(&spell.name), FAULT_INDEX - salt), origin.time_ms);
+    let mut head = Head::seed(output_id(origin.id, key, FAULT_INDEX - salt), origin.time_ms);
     head.causation = origin.id;
     head.correlation = if origin.correlation == Uuid::nil() { origin.id } else { origin.correlation };
     head.hops = origin.hops + 1;

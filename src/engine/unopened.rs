@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use super::Sink;
 use super::worker::Opened;
+use crate::log;
 use crate::runeset::Diagnostic;
 use crate::spell::{OpenError, Round, Spell, report};
 
@@ -34,6 +35,11 @@ impl Unopened {
             }
         }
         unopened
+    }
+
+    /// The log could not be read.
+    pub(super) fn of_log(error: log::Error) -> Self {
+        Self { problems: vec![Diagnostic::error(error.to_string())], ..Self::default() }
     }
 
     /// The problems.

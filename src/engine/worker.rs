@@ -10,13 +10,10 @@ use std::thread::{Builder, JoinHandle};
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use crate::event::Events;
-use crate::spell::{Clocks, Fault, Lane, OpenError, Round, Spell, Task};
+use crate::spell::{Clocks, Fault, Lane, Memory, OpenError, Round, Spell, Task};
 
 /// Stack of a worker: Lua's C calls nest at most 200 deep, each with a native's frame.
 const STACK_BYTES: usize = 16 << 20;
-
-/// The content that spells put in one round.
-pub type Blobs = Arc<[(blake3::Hash, Arc<[u8]>, u64)]>;
 
 /// What lanes did, by lane.
 type Rounds = Vec<(usize, Round)>;
@@ -32,7 +29,6 @@ pub struct Opened {
 
 enum Order {
     Round { events: Arc<Events>, tasks: Vec<(usize, Vec<Task>)>, used: Vec<(usize, Round)> },
-    Publish(Blobs),
     Close,
 }
 
@@ -69,6 +65,13 @@ pub struct Thread {
     handle: Option<JoinHandle<()>>,
 }
 
+/// A lane that is to be opened.
+struct Shut {
+    index: usize,
+    spell: Arc<Spell>,
+    memory: Memory,
+}
+
 /// The lanes of one worker.
 #[derive(Default)]
 pub struct Hands {
@@ -77,10 +80,10 @@ pub struct Hands {
 
 impl Hands {
     /// Opens the lanes, and returns what `prepare` did in each.
-    fn open(lanes: Vec<(usize, Arc<Spell>)>, clocks: Clocks) -> (Self, Opened) {
+    fn open(lanes: Vec<Shut>, clocks: Clocks) -> (Self, Opened) {
         let (mut hands, mut opened) = (Self::default(), Opened::default());
-        for (index, spell) in lanes {
-            match spell.open(clocks) {
+        for Shut { index, spell, memory } in lanes {
+            match spell.open_with(clocks, &memory) {
                 Ok(mut lane) => {
                     opened.rounds.push((index, lane.take_round()));
                     hands.lanes.push((index, lane));
@@ -114,12 +117,6 @@ impl Hands {
         }
     }
 
-    fn publish(&mut self, blobs: &Blobs) {
-        for (_, lane) in &mut self.lanes {
-            lane.publish(blobs);
-        }
-    }
-
     fn close(&mut self) -> Vec<Closed> {
         let close = |(lane, mut live): (usize, Lane)| {
             let fault = live.close().err();
@@ -132,16 +129,17 @@ impl Hands {
 impl Crew {
     /// Opens all lanes on `workers` workers. What `prepare` did comes back in the order of lanes; where one
     /// failed, the crew is not to be used.
-    pub fn open(lanes: &[Arc<Spell>], workers: usize, clocks: Clocks) -> (Self, Opened) {
-        let lanes: Vec<_> = lanes.iter().cloned().enumerate().collect();
+    pub fn open(lanes: Vec<(Arc<Spell>, Memory)>, workers: usize, clocks: Clocks) -> (Self, Opened) {
+        let shut = |(index, (spell, memory))| Shut { index, spell, memory };
+        let lanes: Vec<Shut> = lanes.into_iter().enumerate().map(shut).collect();
         let workers = workers.clamp(1, lanes.len().max(1));
         if workers == 1 {
             let (hands, opened) = Hands::open(lanes, clocks);
             return (Self::Inline(hands), opened);
         }
-        let mut shares: Vec<Vec<(usize, Arc<Spell>)>> = vec![Vec::new(); workers];
-        for (index, spell) in lanes {
-            shares[index % workers].push((index, spell));
+        let mut shares: Vec<Vec<Shut>> = (0..workers).map(|_| Vec::new()).collect();
+        for lane in lanes {
+            shares[lane.index % workers].push(lane);
         }
         let threads: Vec<Thread> = shares.into_iter().map(|share| Thread::start(share, clocks)).collect();
         let mut opened = Opened::default();
@@ -196,19 +194,6 @@ impl Crew {
         }
     }
 
-    /// Shows committed content to every lane.
-    pub fn publish(&mut self, blobs: &Blobs) {
-        match self {
-            Self::Inline(hands) => hands.publish(blobs),
-            Self::Threads(threads) => {
-                for thread in threads {
-                    // A worker that is gone has nothing to be shown; its round is missed elsewhere.
-                    let _ = thread.orders.send(Order::Publish(blobs.clone()));
-                }
-            }
-        }
-    }
-
     /// Calls `unprepare` in every lane and ends the workers.
     pub fn close(&mut self) -> Vec<Closed> {
         let mut closed = match self {
@@ -231,7 +216,7 @@ impl Crew {
 }
 
 impl Thread {
-    fn start(lanes: Vec<(usize, Arc<Spell>)>, clocks: Clocks) -> Self {
+    fn start(lanes: Vec<Shut>, clocks: Clocks) -> Self {
         let (orders, inbox) = bounded(2);
         let (outbox, answers) = bounded(2);
         let work = move || work(lanes, clocks, &inbox, &outbox);
@@ -252,7 +237,7 @@ impl Drop for Thread {
     }
 }
 
-fn work(lanes: Vec<(usize, Arc<Spell>)>, clocks: Clocks, inbox: &Receiver<Order>, outbox: &Sender<Answer>) {
+fn work(lanes: Vec<Shut>, clocks: Clocks, inbox: &Receiver<Order>, outbox: &Sender<Answer>) {
     let (mut hands, opened) = Hands::open(lanes, clocks);
     let failed = !opened.failed.is_empty();
     // Nobody listens any more only when the engine is gone.
@@ -264,10 +249,6 @@ fn work(lanes: Vec<(usize, Arc<Spell>)>, clocks: Clocks, inbox: &Receiver<Order>
             Order::Round { events, tasks, used } => {
                 hands.recycle(used);
                 Answer::Round(hands.run(&events, tasks))
-            }
-            Order::Publish(blobs) => {
-                hands.publish(&blobs);
-                continue;
             }
             Order::Close => Answer::Closed(hands.close()),
         };

@@ -142,6 +142,12 @@ impl Events {
         self.heads.is_empty()
     }
 
+    /// Whether any energy is one that the log never stores.
+    #[must_use]
+    pub fn has_ephemeral(&self) -> bool {
+        self.extras.iter().any(|extra| extra.ttl == Ttl::Ephemeral)
+    }
+
     /// Whether the batch must be closed before another energy is added.
     #[must_use]
     pub fn is_full(&self) -> bool {
@@ -304,6 +310,12 @@ impl<'a> EventRef<'a> {
     #[must_use]
     pub fn data(self) -> &'a [u8] {
         self.head.data.of(&self.events.bytes)
+    }
+
+    /// Whether the log never stores it.
+    #[must_use]
+    pub fn is_ephemeral(self) -> bool {
+        self.extra().is_some_and(|extra| extra.ttl == Ttl::Ephemeral)
     }
 
     /// The rare part of the envelope.

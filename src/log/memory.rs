@@ -1,29 +1,42 @@
-//! The log in memory: the reference for the others, and what a batch run uses.
+//! The log in memory: the model for the others, and what a batch run uses.
 //!
 //! Batches are kept as they came. With [`MemoryLog::transient`] a batch is forgotten once the engine
 //! is past it, so that a run of any length needs the memory of a few batches, plus a counter for each
 //! stream. Ids are indexed from the first append on that names one; ids that were all derived cannot clash.
+//!
+//! Retention is not applied: what has a ttl is kept, but for `ephemeral`, which is kept only for a run in
+//! memory ([`MemoryLog::keeping_ephemeral`]), where the engine is the live reader.
 
-use std::collections::VecDeque;
-use std::sync::Arc;
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
-use super::{Appended, Conflict, Log};
-use crate::event::{EventRef, Events, Expect, Uuid};
+use super::judge::{Found, Past, judge, judge_events};
+use super::{Absent, Appended, Commit, Conflict, Direction, Error, Log, Query, Receipt, Table, same_content};
+use crate::event::{EventRef, Events, Uuid};
 
 /// See the module.
-#[derive(Default)]
+#[derive(Debug, Default)]
 pub struct MemoryLog {
+    inner: Mutex<Inner>,
+    grown: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
     batches: VecDeque<(u64, Arc<Events>)>,
     head: u64,
     versions: Versions,
     ids: Option<FxHashMap<Uuid, u64>>,
+    tables: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
     transient: bool,
+    keeps_ephemeral: bool,
 }
 
 /// The next version of each stream, with the last stream at hand.
-#[derive(Default)]
+#[derive(Debug, Default)]
 struct Versions {
     index: FxHashMap<Box<[u8]>, usize>,
     next: Vec<u64>,
@@ -59,47 +72,35 @@ impl MemoryLog {
     /// A log that forgets what the engine is done with.
     #[must_use]
     pub fn transient() -> Self {
-        Self { transient: true, ..Self::default() }
+        Self { inner: Mutex::new(Inner { transient: true, ..Inner::default() }), ..Self::default() }
     }
 
-    /// All energies kept, in order.
-    pub fn batches(&self) -> impl Iterator<Item = &Arc<Events>> {
-        self.batches.iter().map(|(_, batch)| batch)
+    /// Stores ephemeral energies as well, for an engine to find.
+    #[must_use]
+    pub fn keeping_ephemeral(self) -> Self {
+        self.inner().keeps_ephemeral = true;
+        self
+    }
+
+    /// All batches kept, in order.
+    #[must_use]
+    pub fn batches(&self) -> Vec<Arc<Events>> {
+        self.inner().batches.iter().map(|(_, batch)| batch.clone()).collect()
     }
 
     /// Heap bytes that the kept batches hold.
     #[must_use]
     pub fn heap_bytes(&self) -> usize {
-        self.batches().map(|batch| batch.heap_bytes()).sum()
+        self.inner().batches.iter().map(|(_, batch)| batch.heap_bytes()).sum()
     }
 
-    /// The reason to leave an energy out: `Some(None)` when it is known already. `ahead` energies of its
-    /// stream come before it, not appended yet.
-    fn refusal(&mut self, event: EventRef<'_>, ahead: u64) -> Option<Option<Conflict>> {
-        let id = event.head().id;
-        if let Some(&position) = self.ids.as_ref().and_then(|ids| ids.get(&id)) {
-            let same = self.read(position).is_none_or(|(batch, at)| same_content(batch.get(at), event));
-            return Some((!same).then_some(Conflict::Id { id, position }));
-        }
-        let expect = event.extra()?.expect;
-        let next = *self.versions.of(event.stream_bytes()) + ahead;
-        let holds = match expect {
-            Expect::Any => true,
-            Expect::None => next == 0,
-            Expect::Version(version) => next == version.wrapping_add(1),
-        };
-        (!holds).then(|| {
-            Some(Conflict::Version {
-                stream: event.stream().unwrap_or_default().to_owned(),
-                actual: next.checked_sub(1),
-                expected: match expect {
-                    Expect::Version(version) => Some(version),
-                    Expect::Any | Expect::None => None,
-                },
-            })
-        })
+    /// A panic elsewhere leaves the log as it was before or after a batch.
+    fn inner(&self) -> MutexGuard<'_, Inner> {
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
 
+impl Inner {
     fn index_ids(&mut self) {
         if self.ids.is_none() {
             let known = self.batches.iter().flat_map(|(_, batch)| batch.iter());
@@ -107,60 +108,24 @@ impl MemoryLog {
         }
     }
 
-    /// Appends a batch in which some energies have to be checked: one by one, into a new batch.
-    fn append_checked(&mut self, batch: &Events) -> Appended {
-        self.index_ids();
-        let mut appended = Appended { first: self.head, ..Appended::default() };
-        let mut kept = Events::with_capacity(batch.len(), batch.byte_len());
-        let first = self.head;
-        for (index, event) in batch.iter().enumerate() {
-            // An energy of this very batch may be the one that is known.
-            let position = self.ids.as_ref().and_then(|ids| ids.get(&event.head().id)).copied();
-            let refusal = match position.filter(|&position| position >= first) {
-                Some(position) => {
-                    let same = same_content(kept.get((position - first) as usize), event);
-                    Some((!same).then_some(Conflict::Id { id: event.head().id, position }))
-                }
-                None => self.refusal(event, 0),
-            };
-            match refusal {
-                Some(None) => appended.known.push(index),
-                Some(Some(conflict)) => appended.conflicts.push((index, conflict)),
-                None => {
-                    kept.push_copy(event);
-                    let position = self.head;
-                    self.head += 1;
-                    let version = self.versions.of(event.stream_bytes());
-                    if let Some(head) = kept.heads_mut().last_mut() {
-                        (head.position, head.version) = (position, *version);
-                    }
-                    *version += 1;
-                    if let Some(ids) = &mut self.ids {
-                        ids.insert(event.head().id, position);
-                    }
-                }
+    fn append(&mut self, mut commit: Commit) -> Result<Appended, Error> {
+        if commit.events.is_checked() {
+            self.index_ids();
+        }
+        let mut appended = judge(self, &mut commit)?;
+        for change in commit.changes.iter() {
+            let key = (change.table, change.key.to_vec());
+            match change.value {
+                Some(value) => drop(self.tables.insert(key, value.to_vec())),
+                None => drop(self.tables.remove(&key)),
             }
         }
-        appended.count = kept.len();
-        self.store(appended.first, kept);
-        appended
+        appended.batch = self.store(commit.events);
+        Ok(appended)
     }
 
-    fn store(&mut self, first: u64, mut batch: Events) {
-        if !batch.is_empty() {
-            if !self.transient {
-                batch.shrink();
-            }
-            self.batches.push_back((first, Arc::new(batch)));
-        }
-    }
-}
-
-impl Log for MemoryLog {
-    fn append(&mut self, mut batch: Events) -> Appended {
-        if batch.is_checked() {
-            return self.append_checked(&batch);
-        }
+    /// Sets what a log sets, and keeps the batch.
+    fn store(&mut self, mut batch: Events) -> Arc<Events> {
         let first = self.head;
         for index in 0..batch.len() {
             let version = {
@@ -175,36 +140,14 @@ impl Log for MemoryLog {
             }
         }
         self.head += batch.len() as u64;
-        let count = batch.len();
-        self.store(first, batch);
-        Appended { first, count, ..Appended::default() }
-    }
-
-    fn check(&mut self, batch: &mut dyn Iterator<Item = EventRef<'_>>) -> Option<Conflict> {
-        self.index_ids();
-        let mut streams: FxHashMap<Vec<u8>, u64> = FxHashMap::default();
-        let mut seen: Vec<EventRef<'_>> = Vec::new();
-        for event in batch {
-            let id = event.head().id;
-            if let Some(at) = seen.iter().position(|earlier| earlier.head().id == id) {
-                if !same_content(seen[at], event) {
-                    return Some(Conflict::Id { id, position: self.head + at as u64 });
-                }
-                continue;
-            }
-            let ahead = streams.entry(event.stream_bytes().to_vec()).or_default();
-            match self.refusal(event, *ahead) {
-                Some(Some(conflict)) => return Some(conflict),
-                Some(None) => {}
-                None => *ahead += 1,
-            }
-            seen.push(event);
+        if !batch.is_empty() && !self.transient {
+            batch.shrink();
         }
-        None
-    }
-
-    fn head(&self) -> u64 {
-        self.head
+        let batch = Arc::new(batch);
+        if !batch.is_empty() {
+            self.batches.push_back((first, batch.clone()));
+        }
+        batch
     }
 
     fn read(&self, position: u64) -> Option<(Arc<Events>, usize)> {
@@ -213,21 +156,126 @@ impl Log for MemoryLog {
         let index = (position - first) as usize;
         (index < batch.len()).then(|| (batch.clone(), index))
     }
+}
 
-    fn release(&mut self, position: u64) {
-        while self.transient
-            && self.batches.front().is_some_and(|(first, batch)| first + batch.len() as u64 <= position)
-        {
-            self.batches.pop_front();
-        }
+impl Past for Inner {
+    fn find(&mut self, event: EventRef<'_>) -> Result<Option<Found>, Error> {
+        let id = event.head().id;
+        let Some(&position) = self.ids.as_ref().and_then(|ids| ids.get(&id)) else { return Ok(None) };
+        let Some((batch, at)) = self.read(position) else {
+            return Ok(Some(Found::Same(Receipt { position, version: 0, id })));
+        };
+        let known = batch.get(at);
+        let same = same_content(known, event);
+        Ok(Some(if same { Found::Same(Receipt::of(known)) } else { Found::Other(position) }))
+    }
+
+    fn next_version(&mut self, stream: &[u8]) -> Result<u64, Error> {
+        Ok(*self.versions.of(stream))
+    }
+
+    fn violation(&mut self, condition: &Absent) -> Result<Option<u64>, Error> {
+        let from = condition.after.map_or(0, |after| after.saturating_add(1));
+        let at = self.batches.partition_point(|(first, batch)| *first + batch.len() as u64 <= from);
+        let mut events = self.batches.iter().skip(at).flat_map(|(_, batch)| batch.iter());
+        let found = events.find(|event| event.head().position >= from && condition.query.matches(*event));
+        Ok(found.map(|event| event.head().position))
+    }
+
+    fn head(&self) -> u64 {
+        self.head
+    }
+
+    fn keeps_ephemeral(&self) -> bool {
+        self.keeps_ephemeral
     }
 }
 
-/// Whether two energies say the same: all but what the log sets.
-fn same_content(left: EventRef<'_>, right: EventRef<'_>) -> bool {
-    left.topic_bytes() == right.topic_bytes()
-        && left.stream_bytes() == right.stream_bytes()
-        && left.data() == right.data()
-        && left.extra().map(|extra| (&extra.tags, extra.ttl, &extra.content))
-            == right.extra().map(|extra| (&extra.tags, extra.ttl, &extra.content))
+impl Log for MemoryLog {
+    fn append(&self, mut commit: Commit) -> Result<Appended, Error> {
+        for head in commit.events.heads_mut() {
+            if head.id.is_nil() {
+                head.id = Uuid::now_v7();
+            }
+        }
+        let appended = self.inner().append(commit)?;
+        self.grown.notify_all();
+        Ok(appended)
+    }
+
+    fn check(&self, events: &mut dyn Iterator<Item = EventRef<'_>>) -> Result<Option<Conflict>, Error> {
+        let mut batch = Events::default();
+        events.for_each(|event| batch.push_copy(event));
+        let mut inner = self.inner();
+        inner.index_ids();
+        let appended = judge_events(&mut *inner, &batch)?;
+        Ok(appended.conflicts.into_iter().next().map(|(_, conflict)| conflict))
+    }
+
+    fn head(&self) -> u64 {
+        self.inner().head
+    }
+
+    fn read(&self, position: u64) -> Result<Option<(Arc<Events>, usize)>, Error> {
+        Ok(self.inner().read(position))
+    }
+
+    fn scan(
+        &self,
+        from: u64,
+        direction: Direction,
+        query: &Query,
+        limit: usize,
+        events: &mut Events,
+    ) -> Result<u64, Error> {
+        let inner = self.inner();
+        let mut at = from.min(inner.head);
+        let mut left = limit;
+        while left > 0 && (if direction == Direction::Forward { at < inner.head } else { at > 0 }) {
+            let position = if direction == Direction::Forward { at } else { at - 1 };
+            let Some((batch, index)) = inner.read(position) else { break };
+            let event = batch.get(index);
+            at = if direction == Direction::Forward { at + 1 } else { at - 1 };
+            if query.matches(event) {
+                events.push_copy(event);
+                left -= 1;
+            }
+        }
+        Ok(at)
+    }
+
+    fn position_of(&self, id: Uuid) -> Result<Option<u64>, Error> {
+        let mut inner = self.inner();
+        inner.index_ids();
+        Ok(inner.ids.as_ref().and_then(|ids| ids.get(&id)).copied())
+    }
+
+    fn version_of(&self, stream: &str) -> Result<Option<u64>, Error> {
+        Ok(self.inner().versions.of(stream.as_bytes()).checked_sub(1))
+    }
+
+    fn value(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
+        Ok(self.inner().tables.get(&(table, key.to_vec())).cloned())
+    }
+
+    fn values(&self, table: Table, prefix: &[u8]) -> Result<Vec<crate::log::Pair>, Error> {
+        let inner = self.inner();
+        let from = inner.tables.range((table, prefix.to_vec())..);
+        let own = from.take_while(|((of, key), _)| *of == table && key.starts_with(prefix));
+        Ok(own.map(|((_, key), value)| (key.clone(), value.clone())).collect())
+    }
+
+    fn wait(&self, position: u64, timeout: Duration) -> u64 {
+        let grown = self.grown.wait_timeout_while(self.inner(), timeout, |inner| inner.head <= position);
+        grown.map_or_else(|poisoned| poisoned.into_inner().0.head, |(inner, _)| inner.head)
+    }
+
+    fn release(&self, position: u64) {
+        let mut inner = self.inner();
+        while inner.transient
+            && inner.batches.front().is_some_and(|(first, batch)| first + batch.len() as u64 <= position)
+        {
+            inner.batches.pop_front();
+        }
+    }
 }

@@ -1,74 +1,142 @@
 //! What is remembered: an ordered, append-only log of energies.
 //!
-//! The trait is small enough to fake. An append is atomic and sets what only a log can set: position,
-//! and version within the stream. Readers read the log, never a broadcast; what they get is the batch
-//! as it was stored, shared, without a copy.
+//! The trait is small enough to fake: append with conditions, read, wait. An append is atomic and sets what
+//! only a log can set: position, and version within the stream. Readers read the log, never a broadcast, so
+//! history and live join without a gap; what they get is the batch as it was stored, shared, without a copy.
+//!
+//! [`MemoryLog`] keeps everything in memory and is the model for the others; [`FileLog`] is the durable one.
+//! The same suite of tests runs over both (`tests/log_contract.rs`).
+//!
+//! A log never reads a clock or a spell, and never delivers: who wants energies asks.
 
+mod change;
+mod commit;
+pub mod cursor;
+mod error;
+pub mod export;
+pub mod file;
+pub mod follow;
+pub mod import;
+mod judge;
 pub mod memory;
+pub mod pages;
+mod query;
+pub mod subscription;
+pub mod trace;
 
 use std::sync::Arc;
+use std::time::Duration;
 
-use crate::event::{EventRef, Events, Uuid};
+use crate::event::{EventRef, Events, Ttl, Uuid};
 
+pub use change::{Change, Changes, Pair, Table};
+pub use commit::{Absent, Appended, Commit, Conflict, Receipt};
+pub use error::Error;
+pub use export::{ExportError, Exported, RecordFormat, export};
+pub use file::FileLog;
+pub use follow::{Follower, Heard};
+pub use import::{ImportError, Imported, import};
 pub use memory::MemoryLog;
+pub use pages::Pages;
+pub use query::{Direction, Query};
+pub use subscription::{Bus, Capacity, Live, Received, Subscription};
+pub use trace::Trace;
 
-/// Why an energy of a batch was not appended; the others were.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-pub enum Conflict {
-    /// `$expect` does not hold.
-    #[error("stream `{stream}` is {}, not {} as `$expect` says", at_version(*actual), at_version(*expected))]
-    Version {
-        /// The stream.
-        stream: String,
-        /// The version of its last energy; `None` for an empty stream.
-        actual: Option<u64>,
-        /// What the append asked for.
-        expected: Option<u64>,
-    },
-    /// The id belongs to an energy with other content.
-    #[error("id {id} is taken by the energy at position {position}, whose content differs")]
-    Id {
-        /// The id.
-        id: Uuid,
-        /// Where it is.
-        position: u64,
-    },
-}
+/// A log of one plane. Shared by threads: appends are ordered by the log.
+pub trait Log: Send + Sync {
+    /// Appends a commit, and returns when it is as durable as the log was told to make it.
+    ///
+    /// Energies with a known id and the same content are not stored again; that is checked before any
+    /// condition, so that a retry of what succeeded succeeds. What is refused is told in the result, as a
+    /// value. An error means that it is not known whether the commit was stored.
+    fn append(&self, commit: Commit) -> Result<Appended, Error>;
 
-fn at_version(version: Option<u64>) -> String {
-    version.map_or_else(|| "empty".to_owned(), |version| format!("at version {version}"))
-}
+    /// As [`append`](Log::append), without waiting: [`sync`](Log::sync) makes it durable. Readers may see it
+    /// only then.
+    fn append_unsynced(&self, commit: Commit) -> Result<Appended, Error> {
+        self.append(commit)
+    }
 
-/// What an append did.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Appended {
-    /// Position of the first energy stored.
-    pub first: u64,
-    /// Energies stored.
-    pub count: usize,
-    /// Energies of the batch, by index, that were known already: same id, same content.
-    pub known: Vec<usize>,
-    /// Energies of the batch, by index, that were refused.
-    pub conflicts: Vec<(usize, Conflict)>,
-}
-
-/// A log of one plane.
-pub trait Log {
-    /// Appends a batch, in order. Energies whose id is known or whose condition fails are left out, and
-    /// named in the result.
-    fn append(&mut self, batch: Events) -> Appended;
+    /// Makes all that was appended durable.
+    fn sync(&self) -> Result<(), Error> {
+        Ok(())
+    }
 
     /// The first conflict that appending these energies together would meet; nothing is appended.
-    fn check(&mut self, batch: &mut dyn Iterator<Item = EventRef<'_>>) -> Option<Conflict>;
+    fn check(&self, events: &mut dyn Iterator<Item = EventRef<'_>>) -> Result<Option<Conflict>, Error>;
 
     /// The next position to be given.
     fn head(&self) -> u64;
 
-    /// The stored batch that holds `position`, and the energy's index in it. `None` beyond the head,
-    /// and for what is not kept.
-    fn read(&self, position: u64) -> Option<(Arc<Events>, usize)>;
+    /// Up to where scanning readers see: the head, or what of it is durable.
+    fn visible(&self) -> u64 {
+        self.head()
+    }
+
+    /// A stored batch and the index in it of the first energy at `position` or, where that is no longer
+    /// kept, after it. `None` at the head. Within the batch positions ascend, with gaps where energies
+    /// are no longer kept.
+    fn read(&self, position: u64) -> Result<Option<(Arc<Events>, usize)>, Error>;
+
+    /// Copies energies that match `query` to the end of `events`, at most `limit` of them.
+    ///
+    /// Forward: those at `from` and above, ascending, below [`visible`](Log::visible); returns where to go on,
+    /// which is that when there is nothing more. Backward: those below `from`, descending; returns where to go on, 0 at the end.
+    /// May return early with less than `limit`: only where to go on tells whether there may be more.
+    fn scan(
+        &self,
+        from: u64,
+        direction: Direction,
+        query: &Query,
+        limit: usize,
+        events: &mut Events,
+    ) -> Result<u64, Error>;
+
+    /// Where the energy with that id is.
+    fn position_of(&self, id: Uuid) -> Result<Option<u64>, Error>;
+
+    /// The version of the stream's last energy; `None` for a stream that never had one.
+    fn version_of(&self, stream: &str) -> Result<Option<u64>, Error>;
+
+    /// The value of a key in a table.
+    fn value(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error>;
+
+    /// All keys of a table that begin with `prefix`, in order, with their values.
+    fn values(&self, table: Table, prefix: &[u8]) -> Result<Vec<Pair>, Error>;
+
+    /// Waits until what is [`visible`](Log::visible) is beyond `position`, at most `timeout`; returns it.
+    fn wait(&self, position: u64, timeout: Duration) -> u64;
 
     /// Says that nothing below `position` will be read by the engine again; a log that keeps nothing
     /// may forget it.
-    fn release(&mut self, position: u64);
+    fn release(&self, position: u64);
+
+    /// Appends energies as reactions to the one with the id `cause`: see [`Commit::caused_by`].
+    fn append_reaction(&self, cause: Uuid, commit: Commit) -> Result<Appended, Error> {
+        let position = self.position_of(cause)?.ok_or(Error::UnknownId(cause))?;
+        match self.read(position)? {
+            Some((batch, at)) if batch.get(at).head().id == cause => {
+                self.append(commit.caused_by(batch.get(at)))
+            }
+            _ => Err(Error::UnknownId(cause)),
+        }
+    }
+}
+
+/// Whether two energies say the same: all but what the log and the engine set, and conditions.
+#[must_use]
+pub fn same_content(left: EventRef<'_>, right: EventRef<'_>) -> bool {
+    left.topic_bytes() == right.topic_bytes()
+        && left.stream_bytes() == right.stream_bytes()
+        && left.data() == right.data()
+        && match (left.extra(), right.extra()) {
+            (None, None) => true,
+            (Some(one), None) | (None, Some(one)) => {
+                // An extra may say nothing but a condition.
+                one.tags.is_empty() && one.ttl == Ttl::Forever && one.content.is_none()
+            }
+            (Some(left), Some(right)) => {
+                (&left.tags, left.ttl, &left.content) == (&right.tags, right.ttl, &right.content)
+            }
+        }
 }

@@ -1,6 +1,7 @@
 //! Runs a case in this process, with nothing of the outside in it.
 
 use std::io;
+use std::sync::Arc;
 
 use super::case::{Broken, Case};
 use super::compare::{Difference, diff};
@@ -8,6 +9,7 @@ use crate::engine::batch::{self, Batch};
 use crate::engine::clock::GOLDEN_MS;
 use crate::engine::{Clock, Engine, Failure, Options, Sink};
 use crate::event::{EventRef, json};
+use crate::log::MemoryLog;
 use crate::runeset::{Diagnostic, Style, diagnostic::render_all};
 
 /// What the second run is made with; the first has one worker and rounds of the usual size.
@@ -96,10 +98,11 @@ fn cast(mut batch: Batch, adjust: &dyn Fn(&mut Options), actual: &mut Actual) {
     let mut options = Options { exact: true, ..batch.options() };
     adjust(&mut options);
     let mut recorder = Recorder::default();
-    let outcome = Engine::open(std::mem::take(&mut batch.spells), options).map(|mut engine| {
+    let log = Arc::new(MemoryLog::new().keeping_ephemeral());
+    let outcome = Engine::over(log.clone(), std::mem::take(&mut batch.spells), options).map(|mut engine| {
         let mut intake = batch.intake(Clock::FixedMs(GOLDEN_MS), None, None);
         let outcome = engine.run(&mut intake, &mut recorder);
-        for event in engine.log().batches().flat_map(|batch| batch.iter()) {
+        for event in log.batches().iter().flat_map(|batch| batch.iter()) {
             json::write_event(event, &mut actual.events);
             actual.events.push(b'\n');
         }
@@ -117,6 +120,8 @@ fn cast(mut batch: Batch, adjust: &dyn Fn(&mut Options), actual: &mut Actual) {
         Ok(Err(Failure::Diagnostic(diagnostic))) => vec![*diagnostic],
         // A recorder takes everything.
         Ok(Err(Failure::Sink(error))) => vec![Diagnostic::error(error.to_string())],
+        Ok(Err(Failure::Log(error))) => vec![Diagnostic::error(error.to_string())],
+        Ok(Err(Failure::Content(error))) => vec![Diagnostic::error(error.to_string())],
         Err(unopened) => match unopened.tell(&mut recorder) {
             Ok(()) => unopened.problems,
             Err(error) => vec![Diagnostic::error(error.to_string())],

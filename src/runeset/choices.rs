@@ -151,6 +151,14 @@ impl Durability {
     }
 }
 
+impl std::str::FromStr for Durability {
+    type Err = OptionError;
+
+    fn from_str(text: &str) -> Result<Self, OptionError> {
+        Self::read(&Value::from(text))
+    }
+}
+
 impl fmt::Display for Durability {
     fn fmt(&self, formatter: &mut fmt::Formatter) -> fmt::Result {
         match self {

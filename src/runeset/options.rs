@@ -148,6 +148,12 @@ pub const SPELL: &[Rune] = &[
         "Name of the spell; only where `path` is one file.",
     ),
     rune(
+        "was",
+        Kind::Text("a spell's name"),
+        "none",
+        "What the spell was called before: on a durable log it goes on where that one stood.",
+    ),
+    rune(
         "topic",
         Kind::Texts("a topic pattern or a list of them"),
         "the spell's own",

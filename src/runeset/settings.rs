@@ -82,6 +82,8 @@ pub struct SpellOptions {
     pub batch: Option<Batch>,
     /// Milliseconds between two ticks.
     pub every_ms: Option<u64>,
+    /// What the spell was called before: it goes on where that one stood.
+    pub was: Option<String>,
     /// Where in the log to begin.
     pub start: Option<Start>,
     /// What happens when a cast fails.
@@ -92,8 +94,8 @@ pub struct SpellOptions {
 
 impl SpellOptions {
     /// The keys that [`SpellOptions::apply`] takes.
-    pub const KEYS: [&'static str; 10] =
-        ["name", "topic", "filter", "lane", "lanes", "batch", "every", "start", "fault", "limits"];
+    pub const KEYS: [&'static str; 11] =
+        ["name", "was", "topic", "filter", "lane", "lanes", "batch", "every", "start", "fault", "limits"];
 
     /// Sets one option from a value; gives every problem with it. The paths of the problems begin with
     /// the key. A key that is none of [`SpellOptions::KEYS`] is a problem too.
@@ -103,6 +105,7 @@ impl SpellOptions {
         };
         let result = match (key, rune.kind) {
             ("name", Kind::Text(what)) => text(value, what).map(|name| self.name = Some(name)),
+            ("was", Kind::Text(what)) => text(value, what).map(|was| self.was = Some(was)),
             ("topic", Kind::Texts(what)) => {
                 let (topic, errors) = texts(value, what);
                 self.topic = Some(topic);
@@ -134,6 +137,7 @@ impl SpellOptions {
     pub fn over(self, base: SpellOptions) -> SpellOptions {
         SpellOptions {
             name: self.name.or(base.name),
+            was: self.was.or(base.was),
             topic: self.topic.or(base.topic),
             filter: self.filter.or(base.filter),
             lane: self.lane.or(base.lane),

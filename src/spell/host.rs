@@ -6,16 +6,17 @@
 
 use std::sync::Arc;
 
-use crate::blob::Blobs;
+use crate::blob::{Blobs, Put};
 use crate::event::envelope::{Fields, output_id, spell_key};
 use crate::event::msgpack::{Reader, Token};
 use crate::event::{EventRef, Events, Expect, Head, Span, Uuid, topic};
+use crate::log::{Change, Changes, Table};
 use crate::runeset::Limits;
 use crate::spell::fault::Fault;
 use crate::spell::library::random::Random;
 use crate::spell::library::require::Modules;
 use crate::spell::raw::{EncodeError, Envelope, Stop, splice};
-use crate::state::Store;
+use crate::state::{Address, Store};
 
 /// What a VM is doing; decides which natives make sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -79,6 +80,8 @@ pub struct Cast {
     pub prints_end: u32,
     /// End of its log lines in [`Round::notes`].
     pub notes_end: u32,
+    /// End of its changes of state in [`Round::changes`].
+    pub changes_end: u32,
     /// Work units, exact in exact mode.
     pub instructions: u64,
     /// Wall time, where it was asked for.
@@ -99,7 +102,9 @@ pub struct Round {
     /// `log.*` lines, for standard error.
     pub notes: Vec<u8>,
     /// Content put by the casts, visible to other spells once committed.
-    pub blobs: Vec<(blake3::Hash, Arc<[u8]>, u64)>,
+    pub blobs: Vec<Put>,
+    /// Changes of state, where they are recorded for the log.
+    pub changes: Changes,
 }
 
 /// Ends of the round's buffers when a cast began.
@@ -140,6 +145,9 @@ pub struct Host {
     pub uuids: u32,
     /// Where `require` looks.
     pub modules: Modules,
+    /// Whether changes of state are recorded.
+    pub is_recorded: bool,
+    address: Vec<u8>,
     draft: Draft,
     mark: Mark,
 }
@@ -183,7 +191,7 @@ impl Host {
     pub fn new(name: &str, limits: Limits, runes: Vec<u8>, modules: Modules) -> Self {
         Self {
             name: name.into(),
-            key: spell_key(name),
+            key: spell_key(name, 0),
             state: Store::new(limits.state_bytes),
             limits,
             nulls: false,
@@ -195,6 +203,8 @@ impl Host {
             random: None,
             uuids: 0,
             modules,
+            is_recorded: false,
+            address: Vec::new(),
             draft: Draft::default(),
             mark: Mark::default(),
         }
@@ -220,17 +230,31 @@ impl Host {
         if matches!(outcome, Outcome::Fault(_)) {
             self.undo();
         } else {
-            self.state.commit();
+            self.commit_state();
             self.blobs.commit();
         }
         self.round.casts.push(Cast {
             outputs_end: self.round.outputs.len() as u32,
             prints_end: self.round.prints.len() as u32,
             notes_end: self.round.notes.len() as u32,
+            changes_end: self.round.changes.len() as u32,
             instructions,
             nanos,
             outcome,
         });
+    }
+
+    /// Keeps what was written to the state, and records it for the log.
+    pub fn commit_state(&mut self) {
+        if self.is_recorded {
+            let (spell, scope) = (self.name.as_bytes(), self.state.scope());
+            for (bucket, key, value) in self.state.written() {
+                self.address.clear();
+                Address { spell, scope, bucket, key }.write(&mut self.address);
+                self.round.changes.push(Change { table: Table::State, key: &self.address, value });
+            }
+        }
+        self.state.commit();
     }
 
     /// Takes back outputs, state and content of the running cast.
@@ -351,6 +375,7 @@ impl Round {
         self.casts.clear();
         self.outputs.clear();
         self.prints.clear();
+        self.changes.clear();
         self.notes.clear();
         self.blobs.clear();
     }

@@ -16,8 +16,9 @@ use crate::runeset::{Diagnostic, Fault as FaultPolicy, Limits, Runeset, SpellOpt
 /// Members that are functions.
 const HOOKS: [&str; 4] = ["prepare", "cast", "tick", "unprepare"];
 /// Every member a spell may have.
-const MEMBERS: [&str; 16] = [
+const MEMBERS: [&str; 17] = [
     "name",
+    "was",
     "topic",
     "filter",
     "lane",
@@ -135,6 +136,7 @@ impl<'a> Loader<'a> {
         }
         Ok(Spell {
             name: options.name.as_deref().unwrap_or(&stem).into(),
+            was: options.was.as_deref().map(Arc::from),
             path: origin.path.clone(),
             source: Arc::from(origin.source.as_slice()),
             topics,
@@ -350,6 +352,7 @@ struct Functions {
 fn over(own: &SpellOptions, entry: &SpellOptions) -> SpellOptions {
     SpellOptions {
         name: entry.name.clone().or_else(|| own.name.clone()),
+        was: entry.was.clone().or_else(|| own.was.clone()),
         topic: entry.topic.clone().or_else(|| own.topic.clone()),
         filter: entry.filter.clone().or_else(|| own.filter.clone()),
         lane: entry.lane.clone().or_else(|| own.lane.clone()),

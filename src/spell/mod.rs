@@ -21,11 +21,14 @@ pub use library::require::Modules;
 pub use load::{Origin, load};
 pub use raw::{Stop, Task, VmError};
 
+use crate::blob::{Blobs, Contents};
 use crate::event::Events;
+use crate::event::envelope::spell_key;
 use crate::event::msgpack::PathPart;
 use crate::router::filter::Filter;
 use crate::router::pattern::Pattern;
 use crate::runeset::{Batch, Fault as FaultPolicy, Limits, Start};
+use crate::state::Address;
 use host::{Host, Phase};
 use raw::Vm;
 
@@ -48,6 +51,8 @@ pub struct Clocks {
 pub struct Spell {
     /// Its name, unique in a run.
     pub name: Arc<str>,
+    /// What it was called before.
+    pub was: Option<Arc<str>>,
     /// Its file, as it was given.
     pub path: String,
     /// Its text.
@@ -102,11 +107,38 @@ pub struct Lane {
     retries: u32,
 }
 
+/// What a lane is opened with: what it remembers of earlier runs, and the content it shares with other lanes.
+#[derive(Clone, Debug, Default)]
+pub struct Memory {
+    /// How often the spell was rewound: what it produces again has ids of its own.
+    pub epoch: u64,
+    /// Whether changes of state are recorded, for the log.
+    pub is_recorded: bool,
+    /// The state: [`Address`] and value.
+    pub entries: Vec<crate::log::Pair>,
+    /// The run's content.
+    pub contents: Contents,
+}
+
 impl Spell {
     /// Makes a VM, loads the spell into it and calls `prepare`. What `prepare` printed is in the round.
     pub fn open(&self, clocks: Clocks) -> Result<Lane, OpenError> {
+        self.open_with(clocks, &Memory::default())
+    }
+
+    /// As [`open`](Spell::open), with the state of earlier runs and with content.
+    pub fn open_with(&self, clocks: Clocks, memory: &Memory) -> Result<Lane, OpenError> {
         let mut host = Host::new(&self.name, self.limits, self.runes.clone(), self.modules.clone());
         host.nulls = self.nulls;
+        host.is_recorded = memory.is_recorded;
+        host.key = spell_key(&self.name, memory.epoch);
+        host.blobs = Blobs::new(memory.contents.clone());
+        for (address, value) in &memory.entries {
+            if let Some(at) = Address::read(address) {
+                host.state.restore(at.scope, at.bucket, at.key, value);
+            }
+        }
+        host.state.set_scope(&[]);
         let mut vm = Vm::new(host, clocks.steady_ms, clocks.exact)?;
         if let Err(fault) = vm.load(&self.path, &self.source) {
             return Err(failed(&mut vm, fault));
@@ -150,11 +182,6 @@ impl Lane {
             round.clear();
             *current = round;
         }
-    }
-
-    /// Shows content that other spells put, with the positions at which they did.
-    pub fn publish(&mut self, blobs: &[(blake3::Hash, Arc<[u8]>, u64)]) {
-        self.vm.host().blobs.publish(blobs);
     }
 
     /// Calls `unprepare`.

@@ -11,11 +11,13 @@
 //! Bounds: a key has at most [`key::BYTES_MAX`] bytes; keys and values, with [`store::ENTRY_BYTES`] for each
 //! entry, at most `limits.state_bytes` in all; the caller bounds each value.
 
+mod address;
 mod bucket;
 mod bytes;
 mod cursor;
 pub mod key;
 pub mod store;
 
+pub use address::Address;
 pub use cursor::CursorId;
 pub use store::{Full, Store};

@@ -150,6 +150,26 @@ impl Store {
         }
     }
 
+    /// What the cast has written so far, in order: bucket, key, and the value that is there now. A key that
+    /// was written twice is there twice.
+    pub fn written(&self) -> impl Iterator<Item = (&[u8], &[u8], Option<&[u8]>)> {
+        self.undo.iter().map(|undo| {
+            let (bucket, key) = (undo.bucket.as_slice(), undo.key.as_slice());
+            (bucket, key, self.get(bucket, key))
+        })
+    }
+
+    /// Puts back an entry of an earlier run, whatever the limit. Not within a cast.
+    pub fn restore(&mut self, scope: &[u8], bucket: &[u8], key: &[u8], value: &[u8]) {
+        self.set_scope(scope);
+        let slot = self.make_slot();
+        let entries = self.slots[slot].make_bucket(bucket);
+        if let Some(old) = entries.insert(Bytes::new(key), Bytes::new(value)) {
+            self.bytes -= size(key.len(), old.len());
+        }
+        self.bytes += size(key.len(), value.len());
+    }
+
     /// Keeps what the cast wrote.
     #[inline]
     pub fn commit(&mut self) {

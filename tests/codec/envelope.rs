@@ -210,7 +210,7 @@ fn seed_ids_follow_from_the_file() {
 #[test]
 fn output_ids_follow_from_the_cast() {
     let input = Uuid::from_u128(1);
-    let (a, b) = (spell_key("a"), spell_key("b"));
+    let (a, b) = (spell_key("a", 0), spell_key("b", 0));
     let ids: BTreeSet<_> = [&a, &b]
         .into_iter()
         .flat_map(|spell| (0..100).map(|index| output_id(input, spell, index)))
@@ -249,7 +249,7 @@ fn ids_look_random() {
     }
     assert!((55..=67).contains(&(total / 320)), "a bit changes {} of 122 on average", total / 320);
 
-    let key = spell_key("a");
+    let key = spell_key("a", 0);
     let outputs: BTreeSet<_> = (0..1_000_u128)
         .flat_map(|input| (0..20).map(move |index| output_id(Uuid::from_u128(input << 64), &key, index)))
         .collect();

@@ -1,7 +1,7 @@
 //! blob.put and blob.get.
 
 use sanctum::event::{Events, Span};
-use sanctum::spell::{Modules, Task};
+use sanctum::spell::{Memory, Modules, Task};
 use std::sync::Arc;
 
 use super::harness::*;
@@ -40,8 +40,9 @@ fn settled(settled: u64) -> Arc<Events> {
 
 #[test]
 fn other_spells_see_what_is_settled() {
-    let mut lane = open(&spell(SPELL, Modules::default()));
-    lane.publish(&[(blake3::hash(b"abc"), b"abc".as_slice().into(), 2)]);
+    let memory = Memory::default();
+    let mut lane = spell(SPELL, Modules::default()).open_with(CLOCKS, &memory).unwrap();
+    memory.contents.publish(&[(blake3::hash(b"abc"), b"abc".as_slice().into(), 2)]).unwrap();
     for (known, seen) in [(0, "nil\n"), (2, "nil\n"), (3, "abc\n")] {
         lane.run(&settled(known), vec![Task::Cast(0)]);
         assert_eq!(take(&mut lane).prints, seen);

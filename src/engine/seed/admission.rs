@@ -1,13 +1,13 @@
 //! What every record passes, whatever kind its source is: its `$` keys, its size, its time, its id. Then
 //! it is an energy of the batch.
 
-use super::SeedOptions;
 use super::time::{WANTED, time_of};
+use super::{APPEND_BYTES, APPEND_EVENTS, INTAKE_BYTES, INTAKE_EVENTS, Purpose, SeedOptions};
 use crate::engine::clock::Clock;
 use crate::event::envelope::{FieldError, SeedChain, split};
 use crate::event::json::{JsonError, Parser};
 use crate::event::msgpack::{Notes, PathPart, parse_path, path};
-use crate::event::{Events, Expect, Fields, Head, Span};
+use crate::event::{Events, Expect, Fields, Head, Span, Uuid};
 
 /// Why a record is no energy.
 #[derive(Debug, thiserror::Error)]
@@ -26,6 +26,12 @@ pub(super) enum Refusal {
         /// What it is.
         found: String,
     },
+    /// What was read before is not there any more.
+    #[error("the first {records} records are not what was read before")]
+    Changed {
+        /// How many were read.
+        records: u64,
+    },
     /// Over `limits.event_bytes`.
     #[error("the energy takes {len} bytes as MessagePack, more than `limits.event_bytes` ({max})")]
     TooLarge {
@@ -33,6 +39,8 @@ pub(super) enum Refusal {
         len: usize,
         /// The limit.
         max: usize,
+        /// What the energy was read for.
+        purpose: Purpose,
     },
 }
 
@@ -49,6 +57,7 @@ pub(super) struct Admission {
     topic: String,
     time: Option<(String, Vec<PathPart>)>,
     clock: Clock,
+    purpose: Purpose,
     event_bytes_max: usize,
     /// Every position below it is settled.
     pub settled: u64,
@@ -58,6 +67,8 @@ pub(super) struct Admission {
     /// The records of the batch.
     records: Vec<Record>,
     chain: SeedChain,
+    /// What was read before.
+    passed: Option<SeedChain>,
     parser: Parser,
     fields: Fields,
     /// The clock's time at a certain read: asking per record would cost more than it tells.
@@ -70,32 +81,80 @@ impl Admission {
             topic: options.topic.clone().unwrap_or_default(),
             time: options.time.as_ref().map(|text| (text.clone(), parse_path(text))),
             clock: options.clock,
+            purpose: options.purpose,
             event_bytes_max: usize::try_from(options.limits.event_bytes).unwrap_or(usize::MAX),
             settled: 0,
             big_uints: 0,
             at: Record::default(),
             records: Vec::new(),
             chain: SeedChain::new(""),
+            passed: None,
             parser: Parser::new(),
             fields: Fields::default(),
             now: None,
         }
     }
 
-    /// Begins a source, of whose name there were `before` others.
-    pub fn begin(&mut self, shown: &str, before: usize) {
-        self.chain = match before {
-            0 => SeedChain::new(shown),
-            // No path has a NUL.
-            before => SeedChain::new(&format!("{shown}\0{before}")),
-        };
+    /// Begins a source; its name is what the ids of its energies begin with.
+    pub fn begin(&mut self, name: &str) {
+        self.chain = SeedChain::new(name);
+        self.passed = None;
         self.now = None;
+    }
+
+    /// Passes over the records that were read before; they must be the same.
+    pub fn pass_over(&mut self, passed: Option<SeedChain>) {
+        self.passed = passed.filter(|passed| passed.ordinal > 0);
+    }
+
+    /// Whether records are still passed over.
+    pub fn is_passing(&self) -> bool {
+        self.passed.is_some()
+    }
+
+    /// How far the source was read.
+    pub fn chain(&self) -> &SeedChain {
+        &self.chain
+    }
+
+    /// Passes over a record, if it is one of those.
+    #[inline]
+    fn passes(&mut self, raw: &[u8]) -> Result<bool, Refusal> {
+        let Some(passed) = &self.passed else { return Ok(false) };
+        self.chain.next(raw);
+        if self.chain.ordinal == passed.ordinal {
+            if self.chain != *passed {
+                return Err(Refusal::Changed { records: passed.ordinal });
+            }
+            self.passed = None;
+        }
+        Ok(true)
     }
 
     /// Begins a batch.
     pub fn begin_batch(&mut self) {
         self.now = None;
         self.records.clear();
+    }
+
+    /// Whether a chunk is complete.
+    #[inline]
+    pub fn is_full(&self, batch: &Events) -> bool {
+        let (events, bytes) = match self.purpose {
+            Purpose::Run => (INTAKE_EVENTS, INTAKE_BYTES),
+            Purpose::Append => (APPEND_EVENTS, APPEND_BYTES),
+        };
+        batch.len() >= events || batch.byte_len() >= bytes
+    }
+
+    /// What energies are read for.
+    pub fn purpose(&self) -> Purpose {
+        self.purpose
+    }
+
+    /// Whether to wait for more would only delay a chunk.
+    pub fn is_enough(&self, batch: &Events) -> bool {
+        self.purpose == Purpose::Append && !batch.is_empty()
     }
 
     /// Which record the energy at `index` of the batch was.
@@ -106,6 +165,9 @@ impl Admission {
     /// A record of JSON. `reads` is how often its source was read.
     #[inline]
     pub fn json(&mut self, text: &[u8], reads: u64, batch: &mut Events) -> Result<(), Refusal> {
+        if self.passes(text)? {
+            return Ok(());
+        }
         let start = batch.byte_len();
         let notes = self.parser.to_event(text, batch.arena(), &mut self.fields).map_err(Refusal::Json)?;
         self.push(text, notes, start, reads, batch)
@@ -120,6 +182,9 @@ impl Admission {
         reads: u64,
         batch: &mut Events,
     ) -> Result<(), Refusal> {
+        if self.passes(raw)? {
+            return Ok(());
+        }
         let start = batch.byte_len();
         split(data, batch.arena(), &mut self.fields)?;
         self.push(raw, notes, start, reads, batch)
@@ -137,7 +202,7 @@ impl Admission {
     ) -> Result<(), Refusal> {
         let end = batch.byte_len();
         let time = if end - start > self.event_bytes_max {
-            Err(Refusal::TooLarge { len: end - start, max: self.event_bytes_max })
+            Err(Refusal::TooLarge { len: end - start, max: self.event_bytes_max, purpose: self.purpose })
         } else {
             self.time(&batch.arena()[start..], reads)
         };
@@ -149,7 +214,10 @@ impl Admission {
             }
         };
         self.big_uints += u64::from(notes.big_uints);
-        let derived = self.chain.next(raw);
+        let derived = match self.purpose {
+            Purpose::Run => self.chain.next(raw),
+            Purpose::Append => Uuid::nil(),
+        };
         let fields = &self.fields;
         let mut head = Head::seed(fields.id.unwrap_or(derived), time);
         head.settled = self.settled;
@@ -193,17 +261,22 @@ impl Admission {
 }
 
 impl Refusal {
+    /// Whether what it says is missing is the rest of the record.
+    pub fn is_cut(&self) -> bool {
+        matches!(self, Refusal::Json(error) if error.message.starts_with("EOF"))
+    }
+
     /// Where in the record's text it is, and how many bytes it marks.
     pub fn span(&self, text: &[u8]) -> (usize, usize) {
         let at = match self {
             // What is missing is missing at the end.
-            Refusal::Json(error) if error.message.starts_with("EOF") => text.len(),
+            Refusal::Json(_) if self.is_cut() => text.len(),
             Refusal::Json(error) => offset_of(text, error.line, error.column),
             Refusal::Time { path, .. } => {
                 let last = path.rsplit('.').find(|part| part.parse::<u32>().is_err()).unwrap_or(path);
                 memchr::memmem::find(text, format!("\"{last}\"").as_bytes()).unwrap_or(0)
             }
-            Refusal::Field(_) | Refusal::TooLarge { .. } => 0,
+            Refusal::Field(_) | Refusal::TooLarge { .. } | Refusal::Changed { .. } => 0,
         };
         let rest = &text[at.min(text.len())..];
         let string = rest.strip_prefix(b"\"").and_then(|inner| memchr::memchr(b'"', inner));

@@ -10,7 +10,7 @@ use super::admission::{Admission, Record, Refusal};
 use super::feed::Feed;
 use super::place::{Cursor, point, refused};
 use super::source::unreadable;
-use super::{Diagnostic, is_full};
+use super::{Diagnostic, Purpose};
 use crate::event::Events;
 
 /// UTF-8's byte order mark.
@@ -34,13 +34,16 @@ impl Lines {
         admission: &mut Admission,
         batch: &mut Events,
     ) -> Result<bool, Box<Diagnostic>> {
-        while !is_full(batch) {
+        while !admission.is_full(batch) {
             let rest = feed.rest();
             let len = match memchr(b'\n', &rest[self.scanned..]) {
                 Some(at) => self.scanned + at,
                 None if feed.is_overlong() => return Err(self.overlong(shown, feed)),
                 None => {
                     self.scanned = rest.len();
+                    if admission.is_enough(batch) {
+                        return Ok(true);
+                    }
                     match feed.more() {
                         Err(error) => return Err(Box::new(unreadable(shown, &error))),
                         Ok(true) => continue,
@@ -66,7 +69,8 @@ impl Lines {
             if start < end
                 && let Err(refusal) = admission.json(&line[start..end], feed.reads(), batch)
             {
-                return Err(self.refused(&refusal, shown, feed, start..end));
+                let purpose = admission.purpose();
+                return Err(self.refused(&refusal, shown, feed, start..end, purpose));
             }
             self.done += 1;
             let newline = usize::from(len < feed.rest().len());
@@ -86,11 +90,20 @@ impl Lines {
         shown: &str,
         feed: &Feed,
         range: std::ops::Range<usize>,
+        purpose: Purpose,
     ) -> Box<Diagnostic> {
         let first = feed.rest()[range.start];
         let diagnostic = refused(refusal, shown, feed, self.cursor(), range);
+        if purpose == Purpose::Append
+            && matches!(refusal, Refusal::Json(_))
+            && (first == b'[' || refusal.is_cut())
+        {
+            return Box::new(
+                diagnostic.help("here every line is one whole object; `jq -c` makes such lines"),
+            );
+        }
         Box::new(match refusal {
-            Refusal::Json(error) if error.message.starts_with("EOF") => diagnostic
+            Refusal::Json(_) if refusal.is_cut() => diagnostic
                 .help("here every line is one whole object; what goes over several lines is a .json file"),
             Refusal::Json(_) if first == b'[' => {
                 diagnostic.help("here every line is one object; an array of objects is a .json file")

@@ -14,16 +14,19 @@
 //! `limits.event_bytes`, which bounds the data that it becomes.
 //!
 //! Chunks have a fixed size, even where a slow pipe would allow smaller ones: what a spell sees, and
-//! in which order, must not depend on how fast a seed came.
+//! in which order, must not depend on how fast a seed came. Where lines are only to be appended
+//! ([`Purpose::Append`]) it is the other way round: what came is handed over at once.
 
 mod admission;
 mod document;
 mod feed;
 mod lines;
 mod messages;
+mod object;
 mod place;
 mod script;
 mod source;
+mod tail;
 mod time;
 
 use std::collections::VecDeque;
@@ -31,6 +34,7 @@ use std::collections::VecDeque;
 use super::clock::{self, Clock};
 use super::{INTAKE_BYTES, INTAKE_EVENTS};
 use crate::event::{Events, topic};
+use crate::log::{self, Changes, Log};
 use crate::runeset::{Diagnostic, Limits};
 use crate::spell::Clocks;
 use admission::Admission;
@@ -38,8 +42,10 @@ use document::Document;
 use feed::Feed;
 use lines::Lines;
 use messages::Messages;
+use object::Object;
 use script::Script;
 pub use source::{Input, Kind, Source};
+use tail::Tail;
 
 /// Where a run's energies come from.
 pub trait Intake {
@@ -50,6 +56,11 @@ pub trait Intake {
     /// Adds energies until the batch holds [`INTAKE_EVENTS`] or [`INTAKE_BYTES`] or there are no more;
     /// false when there are none left. On an error the batch keeps what came before it.
     fn fill(&mut self, batch: &mut Events) -> Result<bool, Box<Diagnostic>>;
+
+    /// Adds how far sources were read to the changes that go with the batch filled last.
+    fn record(&mut self, changes: &mut Changes) {
+        let _forgotten = changes;
+    }
 
     /// Adds to a diagnostic where the energy came from that is at `index` of the batch filled last.
     fn locate(&self, index: usize, diagnostic: Diagnostic) -> Diagnostic {
@@ -62,6 +73,22 @@ pub trait Intake {
 
     /// Bytes read and bytes in all, where that is known.
     fn progress(&self) -> Option<(u64, u64)>;
+}
+
+/// Energies of a chunk that is appended.
+const APPEND_EVENTS: usize = 1_024;
+/// Bytes of such a chunk, the energy that goes beyond included.
+const APPEND_BYTES: usize = 1 << 20;
+
+/// What seeds are read for.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Purpose {
+    /// A run that can be repeated: chunks have a fixed size, and ids follow from what was read.
+    #[default]
+    Run,
+    /// An append that is acknowledged as it goes. Of lines a chunk is what is at hand, at most 1,024
+    /// energies or 1 MiB; an id that no record names is nil, for the log to give.
+    Append,
 }
 
 /// How seeds are read.
@@ -78,12 +105,21 @@ pub struct SeedOptions {
     pub limits: Limits,
     /// Clocks for the VM of a `.lua` seed.
     pub clocks: Clocks,
+    /// What they are read for.
+    pub purpose: Purpose,
 }
 
 impl Default for SeedOptions {
     fn default() -> Self {
         let clocks = Clocks { steady_ms: clock::steady_ms, timer_ns: None, exact: false };
-        Self { topic: None, time: None, clock: Clock::System, limits: Limits::default(), clocks }
+        Self {
+            topic: None,
+            time: None,
+            clock: Clock::System,
+            limits: Limits::default(),
+            clocks,
+            purpose: Purpose::Run,
+        }
     }
 }
 
@@ -97,6 +133,8 @@ pub struct Seeds {
     batch_sources: Vec<(usize, String, Kind)>,
     feed: Feed,
     admission: Admission,
+    /// Where reading goes on, in a log that remembers it.
+    tail: Option<Tail>,
     options: SeedOptions,
     /// Bytes of the sources that are done.
     done: u64,
@@ -108,6 +146,7 @@ enum Reader {
     Lines(Lines),
     Document(Document),
     Messages(Messages),
+    Object(Object),
     Script(Script),
 }
 
@@ -123,9 +162,17 @@ impl Seeds {
             batch_sources: Vec::new(),
             feed: Feed::new(record_bytes_max(&options.limits)),
             admission: Admission::new(&options),
+            tail: None,
             options,
             done: 0,
         }
+    }
+
+    /// Reads files like tails: what a log remembers to have been read is passed over, and how far reading has
+    /// come goes into it. `again`: all of it is read anew. Standard input is always new.
+    pub fn follow(&mut self, log: &dyn Log, again: bool) -> Result<(), log::Error> {
+        self.tail = Some(Tail::new(log, again)?);
+        Ok(())
     }
 
     /// Everything that can be found wrong without reading: files that cannot be opened, a topic that is
@@ -151,7 +198,16 @@ impl Seeds {
         let Some(source) = self.sources.pop_front() else { return Ok(false) };
         let before = self.opened.iter().filter(|shown| **shown == source.shown).count();
         self.opened.push(source.shown.clone());
-        self.admission.begin(&source.shown, before);
+        // No path has a NUL.
+        let name = if before == 0 { source.shown.clone() } else { format!("{}\0{before}", source.shown) };
+        match &mut self.tail {
+            None => self.admission.begin(&name),
+            Some(tail) => {
+                let (chain_name, passed) = tail.begin(&name, matches!(source.input, Input::Stdin));
+                self.admission.begin(&chain_name);
+                self.admission.pass_over(passed);
+            }
+        }
         let reader = match source.kind {
             Kind::Lua => Reader::Script(Script::run(&source, &self.options)?),
             kind => {
@@ -159,6 +215,7 @@ impl Seeds {
                 match kind {
                     Kind::Json => Reader::Document(Document::default()),
                     Kind::Msgpack => Reader::Messages(Messages::default()),
+                    Kind::Object => Reader::Object(Object),
                     Kind::Lua | Kind::Ndjson => Reader::Lines(Lines::default()),
                 }
             }
@@ -181,10 +238,17 @@ impl Seeds {
                 Reader::Lines(lines) => lines.read(shown, feed, admission, batch),
                 Reader::Document(document) => document.read(shown, feed, admission, batch),
                 Reader::Messages(messages) => messages.read(shown, feed, admission, batch),
+                Reader::Object(object) => object.read(shown, feed, admission, batch),
                 Reader::Script(script) => script.read(shown, admission, batch),
             }?;
+            if let Some(tail) = &mut self.tail {
+                tail.come_to(admission.chain());
+            }
             if more {
                 return Ok(true);
+            }
+            if admission.is_passing() {
+                return Err(Box::new(tail::shorter(shown)));
             }
             self.done += match reader {
                 Reader::Script(script) => script.bytes(),
@@ -206,11 +270,23 @@ impl Intake for Seeds {
         self.batch_sources.clear();
         let result = self.read(batch);
         if result.is_err() {
+            if let Some(tail) = &mut self.tail {
+                tail.come_to(self.admission.chain());
+            }
             self.current = None;
             self.sources.clear();
             self.feed.close();
         }
         result
+    }
+
+    fn record(&mut self, changes: &mut Changes) {
+        if let Some(tail) = &mut self.tail {
+            if self.current.is_some() {
+                tail.come_to(self.admission.chain());
+            }
+            tail.record(changes);
+        }
     }
 
     fn locate(&self, index: usize, diagnostic: Diagnostic) -> Diagnostic {
@@ -221,7 +297,9 @@ impl Intake for Seeds {
         };
         match kind {
             // The text of the line is not at hand any more.
-            Kind::Ndjson | Kind::Json => diagnostic.at(shown, "", record.number, record.column, 0),
+            Kind::Ndjson | Kind::Json | Kind::Object => {
+                diagnostic.at(shown, "", record.number, record.column, 0)
+            }
             Kind::Msgpack => {
                 diagnostic.in_file(shown).note(format!("it is map {} of the file", record.number))
             }

@@ -2,6 +2,7 @@
 
 use std::ops::Range;
 
+use super::Purpose;
 use super::admission::Refusal;
 use super::feed::Feed;
 use crate::runeset::Diagnostic;
@@ -118,9 +119,13 @@ pub(super) fn refused(
 /// Adds what to do about it, where that is not plain.
 pub(super) fn advised(diagnostic: Diagnostic, refusal: &Refusal) -> Diagnostic {
     match refusal {
-        Refusal::TooLarge { .. } => {
+        Refusal::TooLarge { purpose: Purpose::Run, .. } => {
             diagnostic.help("if that is meant, raise `limits.event_bytes` in the runeset")
         }
+        Refusal::Changed { .. } => diagnostic.help("`--again` reads the file anew, as other energies"),
+        Refusal::TooLarge { purpose: Purpose::Append, .. } => diagnostic.help(
+            "what is that large goes to the content store (`sanctum blob put`), its digest to `$content`",
+        ),
         Refusal::Json(_) | Refusal::Field(_) | Refusal::Time { .. } => diagnostic,
     }
 }

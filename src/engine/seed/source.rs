@@ -12,6 +12,8 @@ use crate::spell::Modules;
 
 /// What standard input is called.
 const STDIN: &str = "<stdin>";
+/// What a text of the command line is called.
+const ARGUMENT: &str = "<argument>";
 
 /// What a seed is written in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,6 +26,8 @@ pub enum Kind {
     Json,
     /// A stream of maps.
     Msgpack,
+    /// One object, and nothing else.
+    Object,
 }
 
 impl Kind {
@@ -96,6 +100,13 @@ impl Source {
     #[must_use]
     pub fn stdin() -> Self {
         Self { shown: STDIN.into(), input: Input::Stdin, kind: Kind::Ndjson, modules: Modules::default() }
+    }
+
+    /// One energy as JSON, from the command line.
+    #[must_use]
+    pub fn argument(text: &str) -> Self {
+        let input = Input::Bytes(text.as_bytes().into());
+        Self { shown: ARGUMENT.into(), input, kind: Kind::Object, modules: Modules::default() }
     }
 
     /// What is in memory, of the kind that the ending of its name says.

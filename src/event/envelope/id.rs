@@ -47,10 +47,13 @@ pub fn seed_id(chain: u128, ordinal: u64) -> Uuid {
     finish(chain ^ u128::from(ordinal))
 }
 
-/// What stands for a spell in [`output_id`]: a digest of its name.
+/// What stands for a spell in [`output_id`]: a digest of its name and, where it was rewound, of how often.
 #[must_use]
-pub fn spell_key(name: &str) -> [u8; 16] {
-    digest("sanctum 2026 spell name", name)
+pub fn spell_key(name: &str, epoch: u64) -> [u8; 16] {
+    match epoch {
+        0 => digest("sanctum 2026 spell name", name),
+        _ => digest("sanctum 2026 spell name", &format!("{name}\0{epoch}")),
+    }
 }
 
 /// The id of a cast's output at `index` (from 0).

@@ -1,8 +1,9 @@
 //! `blob.put(bytes)` and `blob.get(digest)`: content that is too large for an energy.
 //!
 //! `put` returns the digest (BLAKE3, hexadecimal), which an output carries as `$content` or in its data. `get`
-//! returns the bytes, or nil for content that the cast may not see: see [`crate::blob`] for which it may.
-//! Content put by a cast that faults never was.
+//! returns the bytes, or nil for content that is not there or that the cast may not see: see [`crate::blob`] for
+//! which it may. Content that is there and cannot be read, damaged say, is an error. Content put by a cast that
+//! faults never was.
 
 use crate::blob::Hash;
 use crate::spell::host::Phase;
@@ -48,7 +49,8 @@ fn get(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     frame.charge(16)?;
     let host = frame.host();
     let settled = host.input.cause().map_or(0, |event| event.head().settled);
-    match host.blobs.get(host.state.scope(), &hash, settled) {
+    let content = host.blobs.get(host.state.scope(), &hash, settled, host.limits.memory_bytes);
+    match content.map_err(|error| Raise::message(format!("blob.get: {error}")))? {
         Some(content) => {
             frame.charge(content.len() as u64 / 16)?;
             frame.push_bytes(&content)?;

@@ -286,7 +286,7 @@ impl Vm {
     /// Keeps or undoes the state that a hook wrote.
     fn settle<T>(&mut self, result: &Result<T, Fault>) {
         if result.is_ok() {
-            self.host().state.commit();
+            self.host().commit_state();
         } else {
             self.host().state.rollback();
         }

@@ -1,0 +1,152 @@
+//! Group commit: appenders that wait for the disk share one sync, without timers.
+//!
+//! Who finds nobody syncing does it, for all that was written until then; the others wait. While a sync
+//! runs the next appends are written, and one of them leads the next sync. A sync that fails is the last:
+//! what was written since the last good one may be lost, and the log takes nothing more.
+
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use crate::disk::File;
+use crate::log::Error;
+
+/// How far the log has come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Mark {
+    /// Commits.
+    pub sequence: u64,
+    /// The next position to be given.
+    pub position: u64,
+}
+
+#[derive(Debug)]
+struct State {
+    written: Mark,
+    durable: Mark,
+    file: Arc<dyn File>,
+    syncing: bool,
+    failed: Option<String>,
+    /// Whether readers see what is not durable.
+    eager: bool,
+}
+
+/// See the module.
+#[derive(Debug)]
+pub struct Syncer {
+    state: Mutex<State>,
+    advanced: Condvar,
+}
+
+impl Syncer {
+    /// Begins at a durable mark. `eager`: readers see what is written before it is durable.
+    #[must_use]
+    pub fn new(file: Arc<dyn File>, durable: Mark, eager: bool) -> Self {
+        let state = State { written: durable, durable, file, syncing: false, failed: None, eager };
+        Self { state: Mutex::new(state), advanced: Condvar::new() }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// How much is written.
+    #[must_use]
+    pub fn written(&self) -> Mark {
+        self.state().written
+    }
+
+    /// How much is durable.
+    #[must_use]
+    pub fn durable(&self) -> Mark {
+        self.state().durable
+    }
+
+    /// How much readers may see.
+    #[must_use]
+    pub fn visible(&self) -> u64 {
+        let state = self.state();
+        if state.eager { state.written.position } else { state.durable.position }
+    }
+
+    /// Whether the log takes more.
+    pub fn check(&self) -> Result<(), Error> {
+        match &self.state().failed {
+            Some(reason) => Err(Error::Poisoned(reason.clone())),
+            None => Ok(()),
+        }
+    }
+
+    /// The log takes nothing more; returns the error.
+    pub fn fail(&self, error: Error) -> Error {
+        let mut state = self.state();
+        if state.failed.is_none() {
+            state.failed = Some(error.to_string());
+        }
+        drop(state);
+        self.advanced.notify_all();
+        error
+    }
+
+    /// A frame was written.
+    pub fn wrote(&self, mark: Mark) {
+        let mut state = self.state();
+        state.written = mark;
+        let eager = state.eager;
+        drop(state);
+        if eager {
+            self.advanced.notify_all();
+        }
+    }
+
+    /// All that was written is durable, and what comes goes to another file.
+    pub fn rolled(&self, file: Arc<dyn File>) {
+        let mut state = self.state();
+        state.durable = state.written;
+        state.file = file;
+        drop(state);
+        self.advanced.notify_all();
+    }
+
+    /// Makes the commits below `sequence` durable, or waits for whoever does.
+    pub fn sync_to(&self, sequence: u64) -> Result<(), Error> {
+        let mut state = self.state();
+        loop {
+            if state.durable.sequence >= sequence {
+                return Ok(());
+            }
+            if let Some(reason) = &state.failed {
+                return Err(Error::Poisoned(reason.clone()));
+            }
+            if state.syncing {
+                state = self.advanced.wait(state).unwrap_or_else(PoisonError::into_inner);
+                continue;
+            }
+            state.syncing = true;
+            let (target, file) = (state.written, state.file.clone());
+            drop(state);
+            let result = file.sync();
+            state = self.state();
+            state.syncing = false;
+            match result {
+                Ok(()) if target.sequence > state.durable.sequence => state.durable = target,
+                Ok(()) => {}
+                Err(error) => {
+                    state.failed.get_or_insert_with(|| format!("a sync failed ({error})"));
+                }
+            }
+            self.advanced.notify_all();
+        }
+    }
+
+    /// Waits until readers may see `position`; returns what they may see.
+    #[must_use]
+    pub fn wait(&self, position: u64, timeout: Duration) -> u64 {
+        let visible =
+            |state: &State| if state.eager { state.written.position } else { state.durable.position };
+        let blind = |state: &mut State| visible(state) <= position && state.failed.is_none();
+        match self.advanced.wait_timeout_while(self.state(), timeout, blind) {
+            Ok((state, _)) => visible(&state),
+            Err(poisoned) => visible(&poisoned.into_inner().0),
+        }
+    }
+}

@@ -1,0 +1,130 @@
+//! Changes in memory: of each key the last one, in the order of keys.
+
+use std::collections::BTreeMap;
+use std::ops::Bound;
+
+use crate::log::{Change, Changes, Direction, Table};
+
+/// Bytes that an entry takes beside its key and value, about.
+const ENTRY_BYTES: usize = 80;
+
+/// A range of keys: from, to.
+pub type Bounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
+/// The last change of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Slot {
+    /// The commit that made it.
+    pub sequence: u64,
+    /// The value; `None` when the key was removed.
+    pub value: Option<Box<[u8]>>,
+}
+
+/// The fold of the commits in a stretch of the log.
+#[derive(Clone, Debug, Default)]
+pub struct Layer {
+    /// The sequence of the first commit.
+    pub from: u64,
+    /// The sequence after the last.
+    pub next: u64,
+    bytes: usize,
+    tables: [BTreeMap<Box<[u8]>, Slot>; Table::ALL.len()],
+}
+
+impl Layer {
+    /// Of no commit, before the one with that sequence.
+    #[must_use]
+    pub fn new(sequence: u64) -> Self {
+        Self { from: sequence, next: sequence, ..Self::default() }
+    }
+
+    /// Bytes that its entries take, about.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.bytes
+    }
+
+    /// Whether nothing was changed.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.bytes == 0
+    }
+
+    /// Takes over the changes of the next commit.
+    pub fn apply(&mut self, sequence: u64, changes: &Changes) {
+        for change in changes.iter() {
+            self.put(change, sequence);
+        }
+        self.next = sequence + 1;
+    }
+
+    fn put(&mut self, Change { table, key, value }: Change<'_>, sequence: u64) {
+        let len = value.map_or(0, <[u8]>::len);
+        if let Some(slot) = self.tables[table as usize - 1].get_mut(key) {
+            self.bytes -= slot.value.as_ref().map_or(0, |old| old.len());
+            slot.sequence = sequence;
+            match (&mut slot.value, value) {
+                (Some(old), Some(new)) if old.len() == new.len() => old.copy_from_slice(new),
+                (old, new) => *old = new.map(Box::from),
+            }
+        } else {
+            self.bytes += key.len() + ENTRY_BYTES;
+            let slot = Slot { sequence, value: value.map(Box::from) };
+            self.tables[table as usize - 1].insert(key.into(), slot);
+        }
+        self.bytes += len;
+    }
+
+    /// Takes over a later layer.
+    pub fn absorb(&mut self, later: &Self) {
+        for table in Table::ALL {
+            for (key, slot) in &later.tables[table as usize - 1] {
+                let change = Change { table, key, value: slot.value.as_deref() };
+                self.put(change, slot.sequence);
+            }
+        }
+        self.next = later.next;
+    }
+
+    /// The last change of a key.
+    #[must_use]
+    pub fn get(&self, table: Table, key: &[u8]) -> Option<&Slot> {
+        self.tables[table as usize - 1].get(key)
+    }
+
+    /// The last changes of the keys in a range, which must not be empty by its bounds.
+    pub fn range<'a>(
+        &'a self,
+        table: Table,
+        bounds: Bounds<'_>,
+        direction: Direction,
+    ) -> Box<dyn Iterator<Item = (&'a [u8], &'a Slot)> + 'a> {
+        let range = self.tables[table as usize - 1].range::<[u8], _>(bounds);
+        let range = range.map(|(key, slot)| (&**key, slot));
+        match direction {
+            Direction::Forward => Box::new(range),
+            Direction::Backward => Box::new(range.rev()),
+        }
+    }
+}
+
+/// Whether no key can be in a range, whatever the table.
+#[must_use]
+pub fn is_void((from, to): &Bounds<'_>) -> bool {
+    match (from, to) {
+        (Bound::Included(from), Bound::Included(to)) => from > to,
+        (Bound::Included(from) | Bound::Excluded(from), Bound::Included(to) | Bound::Excluded(to)) => {
+            from >= to
+        }
+        _ => false,
+    }
+}
+
+/// What comes after all keys that begin with `prefix`.
+#[must_use]
+pub fn after_prefix(prefix: &[u8]) -> Option<Vec<u8>> {
+    let keep = prefix.iter().rposition(|byte| *byte != u8::MAX)?;
+    let mut after = prefix[..=keep].to_vec();
+    after[keep] += 1;
+    Some(after)
+}
