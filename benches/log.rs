@@ -1,6 +1,6 @@
 //! The log in files, each figure beside its floor in the same run.
 //!
-//! `cargo bench --bench log` runs everything; a word after `--` picks parts: append, durable, read, open, disk.
+//! `cargo bench --bench log` runs everything; a word after `--` picks parts: append, durable, replay, topic, get, open.
 
 use std::hint::black_box;
 use std::io::Read;
@@ -174,10 +174,16 @@ fn durable() {
     println!("{:<58} {:>13.1} times", "  one appender", together / one);
 }
 
-fn read() {
-    println!("\n# read 1 million, warm");
+/// A log of a million energies, in the system's cache.
+fn filled() -> tempfile::TempDir {
     let folder = tempfile::tempdir_in(".").expect("a folder");
     fill(folder.path(), EVENTS);
+    folder
+}
+
+fn replay() {
+    println!("\n# replay 1 million, warm");
+    let folder = filled();
     let cat = || {
         let start = Stopwatch::start();
         let mut buffer = vec![0; 1 << 20];
@@ -198,6 +204,12 @@ fn read() {
     }
     assert_eq!(bytes as u64, EVENTS * DATA_BYTES as u64);
     start.rate("replay, checksums verified", EVENTS);
+}
+
+fn topic() {
+    println!("\n# one topic of 1,000 among 1 million");
+    let folder = filled();
+    let log = FileLog::open_to_read(folder.path(), options(Durability::Os)).expect("opens");
     let query = Query { topics: vec![Pattern::parse("topic.7").expect("a pattern")], ..Query::default() };
     let start = Stopwatch::start();
     let (mut at, mut found) = (0, Events::default());
@@ -205,6 +217,12 @@ fn read() {
         at = log.scan(at, Direction::Forward, &query, usize::MAX, &mut found).expect("scans");
     }
     start.rate(&format!("one topic of 1,000: {} matches, each", found.len()), found.len() as u64);
+}
+
+fn get() {
+    println!("\n# get by id among 1 million");
+    let folder = filled();
+    let log = FileLog::open_to_read(folder.path(), options(Durability::Os)).expect("opens");
     log.position_of(id_of(1)).expect("looks");
     let start = Stopwatch::start();
     for n in 0..200_000 {
@@ -265,7 +283,14 @@ fn open() {
 
 fn main() {
     let picked: Vec<String> = env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let parts: [(&str, fn()); 4] = [("append", append), ("durable", durable), ("read", read), ("open", open)];
+    let parts: [(&str, fn()); 6] = [
+        ("append", append),
+        ("durable", durable),
+        ("replay", replay),
+        ("topic", topic),
+        ("get", get),
+        ("open", open),
+    ];
     for (name, part) in parts {
         if picked.is_empty() || picked.iter().any(|word| word == name) {
             part();

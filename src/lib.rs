@@ -13,6 +13,7 @@ pub mod disk;
 pub mod engine;
 pub mod event;
 pub mod log;
+pub mod projection;
 pub mod regression;
 pub mod router;
 pub mod runeset;

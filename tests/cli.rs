@@ -14,8 +14,16 @@ mod care;
 mod cast;
 #[path = "cli/golden.rs"]
 mod golden;
+#[path = "cli/profile.rs"]
+mod profile;
+#[path = "cli/project.rs"]
+mod project;
 #[path = "cli/reading.rs"]
 mod reading;
+#[path = "cli/replay.rs"]
+mod replay;
+#[path = "cli/restart.rs"]
+mod restart;
 #[path = "cli/texts.rs"]
 mod texts;
 

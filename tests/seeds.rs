@@ -399,6 +399,46 @@ fn times_are_refused() {
 }
 
 #[test]
+fn a_field_may_say_the_id() {
+    let text = r#"{"o":{"id":"0190d8a4-6a52-7c3e-8f1a-3b2c4d5e6f70"}}
+{"o":{"id":"0190D8A46A527C3E8F1A3B2C4D5E6F70"}}
+{"o":{"id":"order-7"}}
+{"o":{"id":"7"}}
+{"o":{"id":7}}
+{"o":{"id":-7}}
+{"o":{"id":"00000000-0000-0000-0000-000000000000"}}
+{"o":{"id":"order-7"},"$id":"0190d8a4-6a52-7c3e-8f1a-000000000000"}
+{"$id":"0190d8a4-6a52-7c3e-8f1a-000000000001"}"#;
+    let ids = |name: &str, text: &str| -> Vec<String> {
+        let options = SeedOptions { id: Some("o.id".into()), ..options() };
+        let chunks = good(vec![bytes(name, text)], options);
+        assert!(chunks[0].is_checked(), "the log looks whether it knows them");
+        chunks[0].iter().map(|event| event.head().id.to_string()).collect()
+    };
+    let all = ids("a.ndjson", text);
+    assert_eq!(all[0], all[1], "however a UUID is written");
+    let last = text.lines().nth(3).unwrap();
+    assert_eq!(ids("b.ndjson", last), all[3..4], "neither the file nor what came before counts");
+    // Stable from release to release.
+    insta::assert_snapshot!(all.join("\n"));
+}
+
+#[test]
+fn ids_are_refused() {
+    let options = SeedOptions { id: Some("meta.id".into()), ..options() };
+    let mut text = Vec::new();
+    for value in ["true", "null", "\"\"", "[1]", "1.5", "18446744073709551615"] {
+        let line = format!("{{\"meta\":{{\"id\":1}}}}\n{{\"meta\":{{\"id\":{value}}}}}");
+        text.push(error_with("a.ndjson", line, options.clone()));
+    }
+    text.push(error_with("a.ndjson", "{\"meta\":{\"id\":1}}\n  {\"a\":1}", options.clone()));
+    text.push(error_with("a.json", "[{\"meta\":{\"id\":1}},\n {\"meta\":7}]", options.clone()));
+    text.push(error_with("a.msgpack", pack(&[serde_json::json!({ "a": 1 })]), options.clone()));
+    text.push(error_with("a.lua", "return { { meta = { id = 1 } }, { meta = {} } }", options));
+    insta::assert_snapshot!(text.join("\n"));
+}
+
+#[test]
 fn files_that_cannot_be_read_are_named() {
     let folder = tempfile::tempdir().unwrap();
     let file = |name: &str| Source::file(name, folder.path().join(name)).unwrap();

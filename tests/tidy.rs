@@ -5,11 +5,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules in their order: each may use itself and those before it, but for its equals.
-const LAYERS: [&[&str]; 7] = [
+const LAYERS: [&[&str]; 8] = [
     &["event"],
     &["router", "runeset", "disk"],
     &["log", "blob", "state"],
     &["spell"],
+    &["projection"],
     &["engine"],
     &["regression"],
     &["cli"],

@@ -96,6 +96,17 @@
 ---@field tick? fun(now: integer): ... returns what `cast` returns
 ---@field unprepare? fun() once, at the end; it cannot emit
 
+---What the file of a projection returns.
+---@class sanctum.Projection
+---@field topic? string|string[] patterns; absent: every energy
+---@field by? "stream"|string what has a state of its own: the stream, or the path of a field; absent: one state for all
+---@field seed? any the state before the first energy of a key
+---@field fold fun(state: any, event: sanctum.Energy, envelope: sanctum.Envelope): any the new state; nil forgets the key
+---@field snapshot_every? integer energies between two snapshots; default 1000
+---@field nulls? boolean a null in a map reaches the fold as `null`
+---@field limits? sanctum.Limits
+
+---@alias Projection sanctum.Projection
 ---@alias Spell sanctum.Spell
 ---@alias Energy sanctum.Energy
 ---@alias Envelope sanctum.Envelope
@@ -314,14 +325,17 @@ function time.floor(ms, size) end
 ---@field initial? any the first accumulator: data, or a function that makes it
 ---@field late? sanctum.Duration how long a window stays open after its end; default 0
 ---@field topic? string the `$topic` of each result
+---@field late_topic? string the `$topic` of what comes too late, which is then among the results
 ---@field name? string of the bucket that keeps the data; two windows of a spell need two names
 
 ---@class sanctum.TumblingOptions : sanctum.WindowOptions
 ---@field size sanctum.Duration
+---@field top? integer only so many keys of each span come out, those with the highest values
 
 ---@class sanctum.HoppingOptions : sanctum.WindowOptions
 ---@field size sanctum.Duration
 ---@field every sanctum.Duration one begins at each multiple of this
+---@field top? integer only so many keys of each span come out, those with the highest values
 
 ---@class sanctum.SessionOptions : sanctum.WindowOptions
 ---@field gap sanctum.Duration a span ends this long after its last energy
@@ -350,7 +364,7 @@ function Window:close() end
 ---@return sanctum.Pane[]
 function Window:open() end
 
----How many values came too late and were dropped.
+---How many values came too late and were not counted in.
 ---@return integer
 function Window:late() end
 
@@ -371,6 +385,114 @@ function window.hopping(options) end
 ---@param options sanctum.SessionOptions
 ---@return sanctum.Window
 function window.session(options) end
+
+-- Tables, duplicates, rankings
+
+---@class sanctum.TableOptions
+---@field name string of the bucket that keeps the data; two tables of a spell need two names
+---@field late? sanctum.Duration how long a value waits for the rows of its time; default 0
+---@field topic? string the `$topic` of each pair
+
+---A value with the row of its key.
+---@class sanctum.Pair
+---@field ["$topic"]? string
+---@field key sanctum.Key
+---@field time integer that of the value
+---@field value any
+---@field row any as it was at that time; nil where there was none
+---@field late? boolean true where the value came too late to wait
+
+---@class sanctum.Table
+local Table = {}
+
+---This is the row of the key from that time on; nil for none. Returns what waits no longer.
+---@param key sanctum.Key
+---@param time? integer default: the input's
+---@param row? any
+---@return sanctum.Pair[]
+function Table:set(key, time, row) end
+
+---The row as it was at that time.
+---@param key sanctum.Key
+---@param time? integer default: the input's
+---@return any
+function Table:get(key, time) end
+
+---Joins a value with the row of its key at that time. Returns what waits no longer.
+---@param key sanctum.Key
+---@param time? integer default: the input's
+---@param value? any
+---@return sanctum.Pair[]
+function Table:join(key, time, value) end
+
+---Says that it is that time.
+---@param time integer
+---@return sanctum.Pair[]
+function Table:advance(time) end
+
+---Lets nothing wait.
+---@return sanctum.Pair[]
+function Table:close() end
+
+---How many rows and values came too late.
+---@return integer
+function Table:late() end
+
+---Rows that change with time, to join energies with. Make it at the top of the file or in `prepare`.
+---@param options sanctum.TableOptions
+---@return sanctum.Table
+function sanctum.table(options) end
+
+---@class sanctum.DedupeOptions
+---@field within sanctum.Duration how far apart two energies of a key have to be
+---@field late? sanctum.Duration how far out of order energies may come; default: as `within`
+---@field name? string of the bucket that keeps the data
+
+---@class sanctum.Dedupe
+local Dedupe = {}
+
+---Whether the key is new, and not a duplicate; nil where it came too late to tell.
+---@param key sanctum.Key
+---@param time? integer default: the input's
+---@return boolean?
+function Dedupe:add(key, time) end
+
+---How many came too late to tell.
+---@return integer
+function Dedupe:late() end
+
+---Tells new keys from those that came before. Make it at the top of the file or in `prepare`.
+---@param options sanctum.DedupeOptions
+---@return sanctum.Dedupe
+function sanctum.dedupe(options) end
+
+---@class sanctum.TopOptions
+---@field n integer how many keys are kept
+---@field name? string of the bucket that keeps the data
+
+---@class sanctum.Ranked
+---@field key sanctum.Key
+---@field score number
+---@field value any
+
+---@class sanctum.Top
+local Top = {}
+
+---The score of a key is this now; nil takes it out. Returns whether the list is another one for it.
+---@param key sanctum.Key
+---@param score? number
+---@param value? any
+---@return boolean
+function Top:add(key, score, value) end
+
+---The keys with the highest scores, highest first.
+---@return sanctum.Ranked[]
+function Top:list() end
+
+---The keys with the highest scores. Make it at the top of the file or in `prepare`.
+---@param options sanctum.TopOptions
+---@return sanctum.Top
+function sanctum.top(options) end
 
 -- Statistics
 

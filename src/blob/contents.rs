@@ -12,6 +12,8 @@ use super::{Content, Hash, Put};
 pub struct Contents {
     puts: Arc<RwLock<FxHashMap<Hash, Kept>>>,
     store: Option<Arc<ContentStore>>,
+    /// Whether the store is only read.
+    is_beside: bool,
 }
 
 /// Content that was put in this run.
@@ -30,6 +32,12 @@ impl Contents {
         Self { store: Some(store), ..Self::default() }
     }
 
+    /// Content beside a store that is only read: what is put stays in memory.
+    #[must_use]
+    pub fn beside(store: Arc<ContentStore>) -> Self {
+        Self { store: Some(store), is_beside: true, ..Self::default() }
+    }
+
     /// Adds what casts put. Once this returns it is durable, where there is a store: what names it may be
     /// appended.
     ///
@@ -40,7 +48,7 @@ impl Contents {
             self.add(hash, content, *position)?;
         }
         match &self.store {
-            Some(store) if !puts.is_empty() => store.sync(),
+            Some(store) if !puts.is_empty() && !self.is_beside => store.sync(),
             _ => Ok(()),
         }
     }
@@ -51,7 +59,7 @@ impl Contents {
             kept.position = kept.position.min(position);
             return Ok(());
         }
-        let Some(store) = &self.store else {
+        let Some(store) = self.store.as_ref().filter(|_| !self.is_beside) else {
             kept.insert(*hash, Kept { position, content: Some(content.clone()) });
             return Ok(());
         };

@@ -9,7 +9,7 @@ use super::console::{self, Faults};
 use super::test::test_all;
 use super::{DONE, FAULT, archive};
 use crate::engine::batch::{self, Request};
-use crate::regression::{self, Verdict, report};
+use crate::regression::{self, Checks, Verdict, report};
 
 /// Pack an app into one file
 ///
@@ -43,7 +43,7 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     if folder.is_dir() {
         let jobs = std::thread::available_parallelism().map_or(1, usize::from);
         let mut failures = String::new();
-        let tested = test_all(&regression::find(&folder, &[])?, jobs, |case| {
+        let tested = test_all(&regression::find(&folder, &[])?, jobs, Checks::default(), |case| {
             if case.verdict != Verdict::Passed {
                 failures.push_str(&report::text(case, console::colour_of_stderr()));
             }

@@ -17,6 +17,7 @@ use super::{DONE, FAULT, summary, usage, watch};
 use crate::blob::store::{Access, ContentStore};
 use crate::engine::batch::{self, Batch, Item, Request};
 use crate::engine::clock::steady_ns;
+use crate::engine::seed::SeedOptions;
 use crate::engine::{Clock, Engine, Failure, Options};
 use crate::event::msgpack::has_empty_part;
 use crate::log::Log;
@@ -55,8 +56,12 @@ pub struct Args {
     #[arg(long, value_name = "TOPIC", value_parser = parse_topic)]
     topic: Option<String>,
     /// Dotted path of the field that holds a seed's time
-    #[arg(long, value_name = "PATH", value_parser = parse_time)]
+    #[arg(long, value_name = "PATH", value_parser = parse_path)]
     time: Option<String>,
+    /// Dotted path of the field that a seed's id is taken from: a UUID, or another text or an integer, which is
+    /// hashed to one. A seed whose id the log knows is not added again
+    #[arg(long, value_name = "PATH", value_parser = parse_path)]
+    seed_id: Option<String>,
     /// Threads that cast; the results do not depend on it [default: the number of processors]
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u16).range(1..=256))]
     workers: Option<u16>,
@@ -107,7 +112,7 @@ pub(super) fn parse_topic(text: &str) -> Result<String, String> {
     batch::check_topic(text).map(|()| text.to_owned())
 }
 
-fn parse_time(text: &str) -> Result<String, String> {
+fn parse_path(text: &str) -> Result<String, String> {
     match has_empty_part(text) {
         true => Err("the path has an empty part".to_owned()),
         false => Ok(text.to_owned()),
@@ -216,6 +221,14 @@ impl<'a> Plan<'a> {
         options
     }
 
+    fn seed_options(&self, batch: &Batch) -> SeedOptions {
+        let mut options = batch.seed_options(Clock::System);
+        options.topic = self.args.topic.clone().or(options.topic);
+        options.time = self.args.time.clone().or(options.time);
+        options.id = self.args.seed_id.clone();
+        options
+    }
+
     /// Casts over memory, or over what is on the disk.
     fn cast(
         &self,
@@ -243,7 +256,7 @@ impl<'a> Plan<'a> {
             }
         };
         let progress = Progress::new();
-        let mut intake = batch.intake(Clock::System, args.topic.clone(), args.time.clone());
+        let mut intake = batch.intake(self.seed_options(&batch));
         if let Some(log) = &log {
             intake.follow(&**log, args.again)?;
         }
@@ -264,10 +277,11 @@ impl<'a> Plan<'a> {
         finished.context("cannot write the output")?;
         drop(console);
         let code = if fault.is_some() { FAULT } else { DONE };
+        let summary = engine.summary();
         if args.summary {
-            console::tell(&summary::table(engine.summary(), steady_ns() - start));
+            console::tell(&summary::table(summary, steady_ns() - start));
         }
-        tracing::debug!(seeds = engine.summary().seeds, casts = engine.summary().casts, "the run is over");
+        tracing::debug!(seeds = summary.seeds, casts = summary.casts, "the run is over");
         Ok(code)
     }
 

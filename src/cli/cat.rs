@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::bail;
 
 use super::format::Format;
-use super::output::Output;
+use super::output::{Output, is_abandoned};
 use super::plane::{Plane, now_ms};
 use super::selection::{Filters, Place};
 use super::{DONE, usage};
@@ -212,7 +212,7 @@ impl CatArgs {
                     output.mark("threshold", i64::try_from(position).unwrap_or(i64::MAX))?;
                 }
                 Heard::Pulse => output.mark("pulse", now_ms())?,
-                Heard::Nothing if output.is_abandoned() => return Ok(()),
+                Heard::Nothing if is_abandoned() => return Ok(()),
                 // Waiting tells nothing of errors.
                 Heard::Nothing => drop(log.refresh()?),
                 Heard::End => return Ok(output.finish()?),

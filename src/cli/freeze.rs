@@ -1,5 +1,6 @@
 //! `sanctum freeze`: writes the assertion files of golden cases.
 
+use super::history::History;
 use super::test::Selection;
 use super::{DONE, FAULT, console};
 use crate::regression::freeze::{self, Frozen};
@@ -9,17 +10,24 @@ use crate::regression::{self, Case, report};
 ///
 /// Look at what is shown before you commit it: from then on it counts as right.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  sanctum freeze\n  \
+                  sanctum freeze --from-log --topic orders --last 100 --spell count.lua regression/orders")]
 pub struct Args {
     #[command(flatten)]
     selection: Selection,
     /// Write cost.assert too, where there is none yet
     #[arg(long)]
     cost: bool,
+    #[command(flatten)]
+    history: History,
 }
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<u8> {
-    let (cases, _app) = args.selection.find()?;
+    let (cases, _app) = match args.history.from_log {
+        true => (vec![args.history.write(args.selection.arguments())?], None),
+        false => args.selection.find()?,
+    };
     let (mut changed, mut unchanged, mut failed) = (0, 0, 0);
     let colour = console::colour_of_stdout();
     let mut failed_to_write = None;

@@ -19,16 +19,22 @@ mod console;
 mod export;
 mod faults;
 mod first;
+mod flame;
 mod format;
 mod freeze;
 mod get;
 mod graph;
+mod history;
 mod new;
 mod next;
 mod output;
 mod plane;
+mod profile;
 mod progress;
+mod project;
+mod prompt;
 mod repair;
+mod replay;
 mod selection;
 mod spells;
 mod stat;
@@ -90,6 +96,9 @@ enum Command {
     State(state::Args),
     Spells(spells::Args),
     Faults(faults::Args),
+    Project(project::Args),
+    Replay(replay::Args),
+    Profile(profile::Args),
     Trace(trace::Args),
     Export(transfer::ExportArgs),
     Import(transfer::ImportArgs),
@@ -154,6 +163,9 @@ impl Command {
             Self::State(args) => state::run(&args),
             Self::Spells(args) => spells::run(&args),
             Self::Faults(args) => faults::run(&args),
+            Self::Project(args) => project::run(&args),
+            Self::Profile(args) => profile::run(&args),
+            Self::Replay(args) => replay::run(&args),
             Self::Trace(args) => trace::run(&args),
             Self::Export(args) => transfer::run_export(&args),
             Self::Import(args) => transfer::run_import(&args),

@@ -53,16 +53,16 @@ impl Output {
         self.formatter.end(&mut self.buffer);
         self.flush()
     }
+}
 
-    /// Whether nobody reads any more. Writing would tell too, but there may be nothing to write for hours.
-    #[must_use]
-    pub fn is_abandoned(&self) -> bool {
-        let mut descriptors = [PollFd::new(&self.stdout, PollFlags::empty())];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        poll(&mut descriptors, Some(&now)).is_ok_and(|_| {
-            descriptors[0].revents().intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL)
-        })
-    }
+/// Whether nobody reads standard output any more. Writing would tell too, but there may be nothing to write for hours.
+#[must_use]
+pub fn is_abandoned() -> bool {
+    let stdout = io::stdout();
+    let mut descriptors = [PollFd::new(&stdout, PollFlags::empty())];
+    let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+    poll(&mut descriptors, Some(&now))
+        .is_ok_and(|_| descriptors[0].revents().intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL))
 }
 
 /// Prints one energy; as JSON it is an object, not a list of one.

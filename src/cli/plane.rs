@@ -165,7 +165,7 @@ impl Plane {
     fn stranger(&self) -> Option<String> {
         let names =
             fs::read_dir(self.folder()).into_iter().flatten().flatten().map(|entry| entry.file_name());
-        let own = |name: &std::ffi::OsString| ["LOCK", "blobs"].iter().any(|own| name == own);
+        let own = |name: &std::ffi::OsString| ["LOCK", "blobs", "projections"].iter().any(|own| name == own);
         names.filter(|name| !own(name)).map(|name| name.to_string_lossy().into_owned()).min()
     }
 

@@ -12,7 +12,7 @@ use super::plane::Plane;
 use super::selection::absolute;
 use super::{DONE, state};
 use crate::engine::release::records;
-use crate::engine::resume::{Standing, first_since};
+use crate::engine::resume::{Standing, first_since, forget_flushes};
 use crate::log::file::Durability;
 use crate::log::{Commit, FileLog, Log, Table};
 use crate::state::Address;
@@ -98,6 +98,7 @@ fn rewind(spell: &str, to: &str, fresh: bool, plane: &Plane) -> anyhow::Result<(
     let mut commit = Commit::default();
     let standing = Standing { next, epoch, ..Standing::default() };
     commit.changes.put(Table::Spell, spell.as_bytes(), &standing.bytes());
+    forget_flushes(&log, spell, next, &mut commit.changes)?;
     if fresh {
         for (address, _) in log.values(Table::State, &Address::prefix_of(spell))? {
             commit.changes.delete(Table::State, &address);

@@ -261,7 +261,7 @@ fn row(at: &Address<'_>, value: &[u8], with_bucket: bool) -> anyhow::Result<Valu
 }
 
 /// MessagePack as JSON.
-fn shown(data: &[u8]) -> Value {
+pub fn shown(data: &[u8]) -> Value {
     let mut bytes = Vec::new();
     text::write_value(data, &mut bytes);
     serde_json::from_slice(&bytes).unwrap_or(Value::Null)
@@ -274,7 +274,7 @@ fn msgpack_of(text: &str) -> Result<Vec<u8>, text::JsonError> {
 }
 
 /// The MessagePack of an argument: JSON, or text as it stands.
-fn argument(text: &str) -> Vec<u8> {
+pub fn argument(text: &str) -> Vec<u8> {
     msgpack_of(text).unwrap_or_else(|_| {
         let mut out = Vec::new();
         crate::event::msgpack::write_bytes(&mut out, text.as_bytes());

@@ -5,7 +5,10 @@ use std::fmt::Write;
 use crate::engine::{SpellSummary, Summary};
 
 /// Columns after the name, all aligned to the right.
-const COLUMNS: [&str; 9] = ["in", "out", "filtered", "faults", "casts/s", "p50", "p99", "max", "memory"];
+const COLUMNS: [&str; 13] = [
+    "casts", "in", "out", "filtered", "faults", "retries", "casts/s", "p50", "p99", "max", "memory", "state",
+    "lag",
+];
 
 /// The table, then the totals.
 #[must_use]
@@ -45,19 +48,23 @@ fn row(spell: &SpellSummary) -> Vec<String> {
     let rate = if spell.cast_ns_total == 0 { "-".into() } else { count(spell.casts as f64 / seconds) };
     let time = |quantile: f64| match spell.cast_ns.len() {
         0 => "-".to_owned(),
-        _ => duration(spell.cast_ns.value_at_quantile(quantile)),
+        _ => duration(spell.cast_ns_at(quantile)),
     };
     vec![
         spell.name.clone(),
+        spell.casts.to_string(),
         spell.energies_in.to_string(),
         spell.energies_out.to_string(),
         spell.filtered.to_string(),
         spell.faults.to_string(),
+        spell.retries.to_string(),
         rate,
         time(0.5),
         time(0.99),
         time(1.0),
-        bytes(spell.memory_bytes.1),
+        bytes(spell.usage.peak_bytes),
+        bytes(usize::try_from(spell.usage.state_bytes).unwrap_or(usize::MAX)),
+        spell.lag.to_string(),
     ]
 }
 

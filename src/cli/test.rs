@@ -8,7 +8,7 @@ use clap::ValueEnum;
 use super::app::{self, App};
 use super::{DONE, FAULT, console};
 use crate::regression::report::{self, Format};
-use crate::regression::{self, Case, Tested, Verdict};
+use crate::regression::{self, Case, Checks, Tested, Verdict};
 
 /// Where cases are looked for.
 const FOLDER: &str = "regression";
@@ -21,6 +21,10 @@ const FOLDER: &str = "regression";
 pub struct Args {
     #[command(flatten)]
     pub selection: Selection,
+    /// Run each case once more with a fresh VM for every energy, and name the spells that remember in Lua variables
+    /// what belongs in `state`
+    #[arg(long)]
+    amnesia: bool,
     /// How results are written
     #[arg(long, value_enum, default_value_t)]
     format: FormatKind,
@@ -75,6 +79,12 @@ impl Selection {
         Ok((regression::find(Path::new(FOLDER), &self.arguments)?, None))
     }
 
+    /// What was given, as it was given.
+    #[must_use]
+    pub fn arguments(&self) -> &[String] {
+        &self.arguments
+    }
+
     /// How many cases run at once.
     #[must_use]
     pub fn jobs(&self) -> usize {
@@ -96,7 +106,7 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     let colour = args.output.is_none() && console::colour_of_stdout();
     let mut text = String::new();
     let mut failed_to_write = None;
-    let tested = test_all(&cases, args.selection.jobs(), |tested| {
+    let tested = test_all(&cases, args.selection.jobs(), Checks { amnesia: args.amnesia }, |tested| {
         if format != Format::Text {
             return;
         }
@@ -127,12 +137,12 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
 }
 
 /// Tests cases and hands each result over in order.
-pub fn test_all(cases: &[Case], jobs: usize, mut each: impl FnMut(&Tested)) -> Vec<Tested> {
+pub fn test_all(cases: &[Case], jobs: usize, checks: Checks, mut each: impl FnMut(&Tested)) -> Vec<Tested> {
     let mut all = Vec::with_capacity(cases.len());
     regression::in_order(
         cases.len(),
         jobs,
-        |index| regression::test(&cases[index]),
+        |index| regression::test(&cases[index], checks),
         |index, tested| {
             let tested = tested.unwrap_or_else(|| Tested {
                 name: cases[index].name.clone(),

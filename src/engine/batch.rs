@@ -15,7 +15,7 @@ use crate::runeset::files::{self, FilesError, SEED_KINDS, SPELL_KINDS};
 use crate::runeset::{self, Diagnostic, Fault, Limits, Runeset, SpellEntry, StatedLimits};
 use crate::spell::{self, Clocks, Modules, Origin, Spell};
 
-use super::seed::{Purpose, SeedOptions, Seeds, Source};
+use super::seed::{SeedOptions, Seeds, Source};
 use super::{Clock, Options, clock};
 
 /// The largest file of a spell.
@@ -82,20 +82,23 @@ impl Batch {
         }
     }
 
-    /// The seeds, as the engine takes them. `topic` and `time` go before what the runeset says.
+    /// The seeds, as the engine takes them.
     #[must_use]
-    pub fn intake(&self, clock: Clock, topic: Option<String>, time: Option<String>) -> Seeds {
-        let limits =
-            Limits::resolve(&self.runeset.limits, &StatedLimits::default(), &StatedLimits::default());
-        let options = SeedOptions {
-            topic: topic.or_else(|| self.runeset.topic.clone()),
-            time: time.or_else(|| self.runeset.time.clone()),
-            clock,
-            limits,
-            clocks: clocks(true),
-            purpose: Purpose::Run,
-        };
+    pub fn intake(&self, options: SeedOptions) -> Seeds {
         Seeds::new(self.seeds.clone(), options)
+    }
+
+    /// How they are read, as far as the runeset says.
+    #[must_use]
+    pub fn seed_options(&self, clock: Clock) -> SeedOptions {
+        SeedOptions {
+            topic: self.runeset.topic.clone(),
+            time: self.runeset.time.clone(),
+            clock,
+            limits: Limits::resolve(&self.runeset.limits, &StatedLimits::default(), &StatedLimits::default()),
+            clocks: clocks(true),
+            ..SeedOptions::default()
+        }
     }
 }
 

@@ -222,6 +222,12 @@ impl Deliveries {
         spell_key(&target.spell.name, target.epoch)
     }
 
+    /// How often a spell was rewound.
+    #[must_use]
+    pub fn epoch_of(&self, spell: usize) -> u64 {
+        self.targets[spell].epoch
+    }
+
     /// Where a spell stands, `next` being the position it wants next.
     #[must_use]
     pub fn standing(&self, spell: usize, next: u64) -> Standing {

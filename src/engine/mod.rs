@@ -14,9 +14,11 @@ pub mod batch;
 pub mod clock;
 mod cycle;
 mod delivery;
+mod forgetting;
 mod ordering;
 mod quarantine;
 pub mod release;
+pub mod replay;
 pub mod resume;
 pub mod seed;
 pub mod sink;
@@ -32,6 +34,7 @@ use crate::log;
 use crate::runeset::Diagnostic;
 
 pub use clock::Clock;
+pub use forgetting::Forgets;
 pub use ordering::Engine;
 pub use seed::Intake;
 pub use sink::Sink;
@@ -44,6 +47,8 @@ pub const INTAKE_EVENTS: usize = 4_096;
 pub const INTAKE_BYTES: usize = 4 << 20;
 /// Energies of a round, unless a test asks for another size: the results do not depend on it.
 pub const ROUND_EVENTS: usize = 512;
+/// Bytes of energies produced that are committed as one, about, unless a test asks for fewer.
+pub const COMMIT_BYTES: usize = 64 << 20;
 
 /// How a run is made. None of these but the bounds, and what the log and the store hold, shows in the results.
 #[derive(Clone, Debug)]
@@ -63,6 +68,12 @@ pub struct Options {
     pub timed: bool,
     /// Energies of a round.
     pub round_events: usize,
+    /// Bytes of energies produced after which what a round did so far is committed, at the next boundary between
+    /// two of its energies; with [`resume`](Options::resume).
+    pub commit_bytes: usize,
+    /// Whose VMs are made anew after each round, for who wants to know what is kept in them; with
+    /// [`resume`](Options::resume).
+    pub forgets: Forgets,
     /// Where content is kept that outlives the run; `None` for memory.
     pub store: Option<Arc<ContentStore>>,
 }
@@ -77,6 +88,8 @@ impl Default for Options {
             resume: false,
             timed: false,
             round_events: ROUND_EVENTS,
+            commit_bytes: COMMIT_BYTES,
+            forgets: Forgets::Nobody,
             store: None,
         }
     }

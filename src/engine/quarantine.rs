@@ -9,6 +9,11 @@ pub const FAULT_TOPIC: &str = "sanctum.fault";
 /// Keeps the id of a fault record apart from those of outputs.
 const FAULT_INDEX: u32 = u32::MAX;
 
+/// The id of the record of a fault: of an energy, an attempt and a task.
+pub fn fault_id(energy: Uuid, key: &[u8; 16], salt: u32) -> Uuid {
+    output_id(energy, key, FAULT_INDEX - salt)
+}
+
 /// Records an energy whose cast faulted. `key` stands for the attempt, `salt` tells the tasks apart that one energy
 /// brought.
 pub(super) fn quarantine(
@@ -41,7 +46,7 @@ pub(super) fn quarantine(
         Some(topic) => msgpack::write_str(&mut data, topic),
         None => msgpack::write_nil(&mut data),
     }
-    let mut head = Head::seed(output_id(origin.id, key, FAULT_INDEX - salt), origin.time_ms);
+    let mut head = Head::seed(fault_id(origin.id, key, salt), origin.time_ms);
     head.causation = origin.id;
     head.correlation = if origin.correlation == Uuid::nil() { origin.id } else { origin.correlation };
     head.hops = origin.hops + 1;

@@ -63,7 +63,7 @@ pub fn standing_in(log: &dyn Log, name: &str) -> Result<Option<Standing>, Error>
 }
 
 /// Where a spell begins that has never run: what its `start` says.
-fn start_of(log: &dyn Log, spell: &Spell) -> Result<Standing, Error> {
+pub fn start_of(log: &dyn Log, spell: &Spell) -> Result<Standing, Error> {
     let next = match spell.start {
         None | Some(Start::New) => log.head(),
         Some(Start::Oldest) => 0,
@@ -87,7 +87,7 @@ pub fn first_since(log: &dyn Log, since: i64) -> Result<u64, Error> {
 }
 
 /// The state of a spell, for each of its lanes.
-fn memories_of(
+pub(super) fn memories_of(
     log: &dyn Log,
     spell: &Spell,
     lane_of: &dyn Fn(&[u8]) -> usize,
@@ -129,6 +129,39 @@ pub fn record(
         let standing = deliveries.standing(index, next(index));
         changes.put(Table::Spell, spell.name.as_bytes(), &standing.bytes());
     }
+}
+
+/// Says in a commit that open batches were cast at the end of a run, at a position. `before` is where spells stood.
+///
+/// Nothing in the energies tells where a run ended: a replay would cut batches elsewhere.
+pub fn record_flush(spells: &[Arc<Spell>], before: &[Standing], position: u64, changes: &mut Changes) {
+    for (spell, _) in spells.iter().zip(before).filter(|(_, standing)| !standing.waiting.is_empty()) {
+        changes.put(Table::Flush, &flush_key(&spell.name, position), &[]);
+    }
+}
+
+/// Takes back what [`record_flush`] said of positions after `from`: a spell that is rewound has its batches anew.
+pub fn forget_flushes(log: &dyn Log, spell: &str, from: u64, changes: &mut Changes) -> Result<(), Error> {
+    for position in flushes(log, spell)?.into_iter().filter(|position| *position > from) {
+        changes.delete(Table::Flush, &flush_key(spell, position));
+    }
+    Ok(())
+}
+
+/// The positions at which open batches of a spell were cast at the end of a run, ascending.
+pub fn flushes(log: &dyn Log, spell: &str) -> Result<Vec<u64>, Error> {
+    let prefix = flush_prefix(spell);
+    let keys = log.values(Table::Flush, &prefix)?.into_iter();
+    let position = |key: Vec<u8>| key.get(prefix.len()..)?.try_into().ok().map(u64::from_be_bytes);
+    Ok(keys.filter_map(|(key, _)| position(key)).collect())
+}
+
+fn flush_key(spell: &str, position: u64) -> Vec<u8> {
+    [&flush_prefix(spell)[..], &position.to_be_bytes()].concat()
+}
+
+fn flush_prefix(spell: &str) -> Vec<u8> {
+    [spell.as_bytes(), b"\0"].concat()
 }
 
 /// What a log remembers of earlier runs.
@@ -190,6 +223,10 @@ impl Restored {
     fn rename(&mut self, log: &dyn Log, spell: &Spell) -> Result<(), Error> {
         let Some(was) = spell.was.as_deref() else { return Ok(()) };
         self.changes.delete(Table::Spell, was.as_bytes());
+        for position in flushes(log, was)? {
+            self.changes.delete(Table::Flush, &flush_key(was, position));
+            self.changes.put(Table::Flush, &flush_key(&spell.name, position), &[]);
+        }
         for (address, value) in log.values(Table::State, &Address::prefix_of(was))? {
             self.changes.delete(Table::State, &address);
             if let Some(at) = Address::read(&address) {

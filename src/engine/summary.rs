@@ -2,6 +2,26 @@
 
 use hdrhistogram::Histogram;
 
+use crate::spell::Usage;
+
+/// Where the numbers of each spell are traced, at the end of a run and on demand; at the level `info`.
+pub const TARGET: &str = "sanctum::spell";
+
+/// Whether anybody listens there: then cast times are measured.
+#[must_use]
+pub fn is_traced() -> bool {
+    tracing::enabled!(target: TARGET, tracing::Level::INFO)
+}
+
+/// What several VMs take.
+pub(super) fn total<'a>(usages: impl Iterator<Item = &'a Usage>) -> Usage {
+    usages.fold(Usage::default(), |sum, usage| Usage {
+        memory_bytes: sum.memory_bytes + usage.memory_bytes,
+        peak_bytes: sum.peak_bytes.max(usage.peak_bytes),
+        state_bytes: sum.state_bytes + usage.state_bytes,
+    })
+}
+
 /// Casts of one spell.
 #[derive(Debug)]
 pub struct SpellSummary {
@@ -25,8 +45,12 @@ pub struct SpellSummary {
     pub cast_ns: Histogram<u64>,
     /// Sum of the cast times.
     pub cast_ns_total: u64,
-    /// Bytes that its VMs use, and the most they ever did.
-    pub memory_bytes: (usize, usize),
+    /// Casts that were tried again.
+    pub retries: u64,
+    /// What its VMs take: bytes of all of them, the most of any one.
+    pub usage: Usage,
+    /// Positions that the log is ahead of it.
+    pub lag: u64,
 }
 
 impl SpellSummary {
@@ -45,8 +69,40 @@ impl SpellSummary {
             bytes_out: 0,
             cast_ns,
             cast_ns_total: 0,
-            memory_bytes: (0, 0),
+            retries: 0,
+            usage: Usage::default(),
+            lag: 0,
         }
+    }
+}
+
+impl SpellSummary {
+    /// A cast time in nanoseconds; 0 where none was measured.
+    #[must_use]
+    pub fn cast_ns_at(&self, quantile: f64) -> u64 {
+        if self.cast_ns.is_empty() { 0 } else { self.cast_ns.value_at_quantile(quantile) }
+    }
+
+    /// Traces the numbers.
+    pub fn trace(&self) {
+        tracing::info!(
+            target: TARGET,
+            spell = self.name,
+            casts = self.casts,
+            energies_in = self.energies_in,
+            energies_out = self.energies_out,
+            filtered = self.filtered,
+            faults = self.faults,
+            retries = self.retries,
+            instructions = self.instructions,
+            cast_ns_p50 = self.cast_ns_at(0.5),
+            cast_ns_p99 = self.cast_ns_at(0.99),
+            cast_ns_max = self.cast_ns_at(1.0),
+            memory_bytes = self.usage.memory_bytes,
+            memory_peak_bytes = self.usage.peak_bytes,
+            state_bytes = self.usage.state_bytes,
+            lag = self.lag,
+        );
     }
 }
 

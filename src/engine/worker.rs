@@ -27,8 +27,25 @@ pub struct Opened {
     pub failed: Vec<(usize, OpenError)>,
 }
 
+impl Opened {
+    /// What threads answer that were asked to open lanes.
+    fn of<'a>(threads: impl Iterator<Item = &'a Thread>) -> Self {
+        let mut opened = Self::default();
+        for thread in threads {
+            if let Ok(Answer::Opened(share)) = thread.answers.recv() {
+                opened.rounds.extend(share.rounds);
+                opened.failed.extend(share.failed);
+            }
+        }
+        opened.rounds.sort_by_key(|(lane, _)| *lane);
+        opened.failed.sort_by_key(|(lane, _)| *lane);
+        opened
+    }
+}
+
 enum Order {
     Round { events: Arc<Events>, tasks: Vec<(usize, Vec<Task>)>, used: Vec<(usize, Round)> },
+    Renew(Vec<Shut>),
     Close,
 }
 
@@ -46,8 +63,6 @@ pub struct Closed {
     pub round: Round,
     /// Whether it failed.
     pub fault: Option<Fault>,
-    /// VM bytes in use, and the most that were.
-    pub memory_bytes: (usize, usize),
 }
 
 /// All workers.
@@ -66,32 +81,44 @@ pub struct Thread {
 }
 
 /// A lane that is to be opened.
-struct Shut {
-    index: usize,
-    spell: Arc<Spell>,
-    memory: Memory,
+pub struct Shut {
+    /// Which lane.
+    pub index: usize,
+    /// Its spell.
+    pub spell: Arc<Spell>,
+    /// What it remembers.
+    pub memory: Memory,
 }
 
 /// The lanes of one worker.
-#[derive(Default)]
 pub struct Hands {
     lanes: Vec<(usize, Lane)>,
+    clocks: Clocks,
 }
 
 impl Hands {
     /// Opens the lanes, and returns what `prepare` did in each.
     fn open(lanes: Vec<Shut>, clocks: Clocks) -> (Self, Opened) {
-        let (mut hands, mut opened) = (Self::default(), Opened::default());
+        let mut hands = Self { lanes: Vec::new(), clocks };
+        let opened = hands.renew(lanes);
+        (hands, opened)
+    }
+
+    /// Opens lanes, in the place of those that were there.
+    fn renew(&mut self, lanes: Vec<Shut>) -> Opened {
+        let mut opened = Opened::default();
         for Shut { index, spell, memory } in lanes {
-            match spell.open_with(clocks, &memory) {
+            // Before the new one is made: two of them would take twice the room.
+            self.lanes.retain(|(at, _)| *at != index);
+            match spell.open_with(self.clocks, &memory) {
                 Ok(mut lane) => {
                     opened.rounds.push((index, lane.take_round()));
-                    hands.lanes.push((index, lane));
+                    self.lanes.push((index, lane));
                 }
                 Err(error) => opened.failed.push((index, error)),
             }
         }
-        (hands, opened)
+        opened
     }
 
     fn lane(&mut self, index: usize) -> Option<&mut Lane> {
@@ -120,7 +147,7 @@ impl Hands {
     fn close(&mut self) -> Vec<Closed> {
         let close = |(lane, mut live): (usize, Lane)| {
             let fault = live.close().err();
-            Closed { lane, fault, memory_bytes: live.memory_bytes(), round: live.take_round() }
+            Closed { lane, fault, round: live.take_round() }
         };
         self.lanes.drain(..).map(close).collect()
     }
@@ -142,16 +169,28 @@ impl Crew {
             shares[lane.index % workers].push(lane);
         }
         let threads: Vec<Thread> = shares.into_iter().map(|share| Thread::start(share, clocks)).collect();
-        let mut opened = Opened::default();
-        for thread in &threads {
-            if let Ok(Answer::Opened(share)) = thread.answers.recv() {
-                opened.rounds.extend(share.rounds);
-                opened.failed.extend(share.failed);
+        let opened = Opened::of(threads.iter());
+        (Self::Threads(threads), opened)
+    }
+
+    /// Opens lanes anew, in the place of those that are there and are forgotten, with all that is in their VMs.
+    pub fn renew(&mut self, lanes: Vec<Shut>) -> Opened {
+        match self {
+            Self::Inline(hands) => hands.renew(lanes),
+            Self::Threads(threads) => {
+                let mut shares: Vec<Vec<Shut>> = threads.iter().map(|_| Vec::new()).collect();
+                for lane in lanes {
+                    shares[lane.index % threads.len()].push(lane);
+                }
+                let asked = threads.iter().zip(shares).filter(|(_, share)| !share.is_empty());
+                let asked: Vec<&Thread> = asked
+                    .filter_map(|(thread, share)| {
+                        thread.orders.send(Order::Renew(share)).is_ok().then_some(thread)
+                    })
+                    .collect();
+                Opened::of(asked.into_iter())
             }
         }
-        opened.rounds.sort_by_key(|(lane, _)| *lane);
-        opened.failed.sort_by_key(|(lane, _)| *lane);
-        (Self::Threads(threads), opened)
     }
 
     /// Runs the tasks of a round, by lane, and returns what they did. `used` are rounds whose memory is
@@ -250,6 +289,7 @@ fn work(lanes: Vec<Shut>, clocks: Clocks, inbox: &Receiver<Order>, outbox: &Send
                 hands.recycle(used);
                 Answer::Round(hands.run(&events, tasks))
             }
+            Order::Renew(lanes) => Answer::Opened(hands.renew(lanes)),
             Order::Close => Answer::Closed(hands.close()),
         };
         if outbox.send(answer).is_err() {

@@ -16,11 +16,15 @@ pub enum Table {
     State = 4,
     /// The id of a quarantined energy's record, 16 bytes: what became of it, one byte.
     Fault = 5,
+    /// A spell's name, NUL, and a position, 8 bytes, the highest first: there a run of it ended, and its open
+    /// batches were cast.
+    Flush = 6,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 5] = [Table::Cursor, Table::Seed, Table::Spell, Table::State, Table::Fault];
+    pub const ALL: [Table; 6] =
+        [Table::Cursor, Table::Seed, Table::Spell, Table::State, Table::Fault, Table::Flush];
 
     /// The table with that number, as it is stored.
     #[must_use]

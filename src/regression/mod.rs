@@ -3,10 +3,11 @@
 //! A case is a folder with spells, seeds and assertion files ([`case`]). It runs hermetically ([`run`]): a
 //! fixed clock, no environment, paths relative to the case, every instruction counted; and twice, on one
 //! worker and on three with rounds of another size, which has to give the same. [`compare`] says what
-//! differs from the files, [`freeze`] writes them anew, [`report`] is for people and for CI.
+//! differs from the files, [`amnesia`] whether spells remember where they should not, [`freeze`] writes them anew, [`report`] is for people and for CI.
 //!
 //! Limits: an assertion file is read whole; a diff is cut after [`compare::DIFF_LINES_MAX`] lines.
 
+pub mod amnesia;
 pub mod case;
 pub mod compare;
 pub mod freeze;
@@ -47,21 +48,35 @@ pub struct Tested {
     pub nanos: u64,
 }
 
+/// What is tested beside what the files say.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Checks {
+    /// Whether spells remember in Lua variables what belongs in `state`.
+    pub amnesia: bool,
+}
+
 /// Runs a case and holds it against its files.
 #[must_use]
-pub fn test(case: &Case) -> Tested {
+pub fn test(case: &Case, checks: Checks) -> Tested {
     let start = steady_ns();
-    let verdict = match run::run_checked(case, case.has(case::COST)) {
-        Err(broken) => Verdict::Broken(broken.to_string()),
-        Ok((actual, mut differences)) => match compare::compare(case, &actual) {
-            Err(error) => Verdict::Broken(error.to_string()),
-            Ok(found) => {
-                differences.splice(0..0, found);
-                if differences.is_empty() { Verdict::Passed } else { Verdict::Failed(differences) }
-            }
-        },
+    let verdict = match differences(case, checks) {
+        Err(broken) => Verdict::Broken(broken),
+        Ok(differences) if differences.is_empty() => Verdict::Passed,
+        Ok(differences) => Verdict::Failed(differences),
     };
     Tested { name: case.name.clone(), verdict, nanos: steady_ns().saturating_sub(start) }
+}
+
+/// What is not as it should be; the error is why the case cannot be run.
+fn differences(case: &Case, checks: Checks) -> Result<Vec<Difference>, String> {
+    let (actual, unsteady) =
+        run::run_checked(case, case.has(case::COST)).map_err(|broken| broken.to_string())?;
+    let mut differences = compare::compare(case, &actual).map_err(|error| error.to_string())?;
+    differences.extend(unsteady);
+    if checks.amnesia {
+        differences.extend(amnesia::look(case, &actual).map_err(|broken| broken.to_string())?);
+    }
+    Ok(differences)
 }
 
 /// Does `work` for `0..count` on `jobs` threads and hands the results over in order, each as soon as it and

@@ -100,7 +100,7 @@ fn cast(mut batch: Batch, adjust: &dyn Fn(&mut Options), actual: &mut Actual) {
     let mut recorder = Recorder::default();
     let log = Arc::new(MemoryLog::new().keeping_ephemeral());
     let outcome = Engine::over(log.clone(), std::mem::take(&mut batch.spells), options).map(|mut engine| {
-        let mut intake = batch.intake(Clock::FixedMs(GOLDEN_MS), None, None);
+        let mut intake = batch.intake(batch.seed_options(Clock::FixedMs(GOLDEN_MS)));
         let outcome = engine.run(&mut intake, &mut recorder);
         for event in log.batches().iter().flat_map(|batch| batch.iter()) {
             json::write_event(event, &mut actual.events);

@@ -90,6 +90,17 @@ pub struct Cast {
     pub outcome: Outcome,
 }
 
+/// What a VM takes.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Usage {
+    /// Bytes in use.
+    pub memory_bytes: usize,
+    /// The most that ever were.
+    pub peak_bytes: usize,
+    /// Bytes of the state, as `limits.state_bytes` counts them.
+    pub state_bytes: u64,
+}
+
 /// What a VM did in one round.
 #[derive(Debug, Default)]
 pub struct Round {
@@ -105,6 +116,10 @@ pub struct Round {
     pub blobs: Vec<Put>,
     /// Changes of state, where they are recorded for the log.
     pub changes: Changes,
+    /// Casts that were tried again.
+    pub retries: u64,
+    /// What the VM takes at the end of the round.
+    pub usage: Usage,
 }
 
 /// Ends of the round's buffers when a cast began.
@@ -213,6 +228,11 @@ impl Host {
     /// Begins a cast: marks what is to be undone on a fault.
     pub fn begin(&mut self) {
         self.input.sequence += 1;
+        self.begin_again();
+    }
+
+    /// Begins once more with the same input: envelopes stay valid.
+    pub fn begin_again(&mut self) {
         self.random = None;
         self.uuids = 0;
         self.mark = Mark {
@@ -268,6 +288,7 @@ impl Host {
     /// Takes back everything of the running cast, prints included: it is tried again.
     pub fn retry(&mut self) {
         self.undo();
+        self.round.retries += 1;
         self.round.prints.truncate(self.mark.prints);
         self.round.notes.truncate(self.mark.notes);
     }
@@ -378,5 +399,6 @@ impl Round {
         self.changes.clear();
         self.notes.clear();
         self.blobs.clear();
+        self.retries = 0;
     }
 }

@@ -60,15 +60,16 @@ pub fn load(origin: Origin<'_>, clocks: Clocks) -> Result<Spell, Vec<Diagnostic>
     })
 }
 
-struct Loader<'a> {
-    origin: &'a Origin<'a>,
-    text: String,
-    problems: Vec<Diagnostic>,
-    own: SpellOptions,
+/// Collects what is wrong with a file.
+pub(super) struct Loader<'a> {
+    pub(super) origin: &'a Origin<'a>,
+    pub(super) text: String,
+    pub(super) problems: Vec<Diagnostic>,
+    pub(super) own: SpellOptions,
 }
 
 impl<'a> Loader<'a> {
-    fn new(origin: &'a Origin<'a>) -> Self {
+    pub(super) fn new(origin: &'a Origin<'a>) -> Self {
         Self {
             origin,
             text: String::from_utf8_lossy(&origin.source).into_owned(),
@@ -207,7 +208,7 @@ impl<'a> Loader<'a> {
     }
 
     /// A problem of an option, pointed at in the spell's text.
-    fn option_problem(&mut self, problem: &Problem) {
+    pub(super) fn option_problem(&mut self, problem: &Problem) {
         let key = problem.path.iter().rev().find(|step| self.find_key(step).is_some());
         let key = key.or(problem.path.first()).cloned().unwrap_or_default();
         let mut diagnostic = self.at_key(&key, problem.message.clone()).suggest(problem.nearest.as_deref());
@@ -217,7 +218,7 @@ impl<'a> Loader<'a> {
         self.problems.push(diagnostic);
     }
 
-    fn topics(&mut self, entry: &SpellOptions) -> Vec<Pattern> {
+    pub(super) fn topics(&mut self, entry: &SpellOptions) -> Vec<Pattern> {
         let by_entry = entry.topic.is_some();
         let texts = entry.topic.clone().or_else(|| self.own.topic.clone()).unwrap_or_default();
         let mut patterns = Vec::new();
@@ -272,7 +273,7 @@ impl<'a> Loader<'a> {
         None
     }
 
-    fn complain(&mut self, key: &str, message: &str, help: Option<&str>) {
+    pub(super) fn complain(&mut self, key: &str, message: &str, help: Option<&str>) {
         let mut problem = self.at_key(key, message);
         if let Some(help) = help {
             problem = problem.help(help);
@@ -291,7 +292,7 @@ impl<'a> Loader<'a> {
     }
 
     /// Points at the first line that sets `key` in a table.
-    fn at_key(&self, key: &str, message: impl Into<String>) -> Diagnostic {
+    pub(super) fn at_key(&self, key: &str, message: impl Into<String>) -> Diagnostic {
         match self.find_key(key) {
             Some((line, column)) => {
                 let length = key.chars().count();
@@ -365,7 +366,7 @@ fn over(own: &SpellOptions, entry: &SpellOptions) -> SpellOptions {
     }
 }
 
-fn stem(path: &str) -> String {
+pub(super) fn stem(path: &str) -> String {
     let file = path.rsplit(['/', '\\']).next().unwrap_or(path);
     file.strip_suffix(".lua").unwrap_or(file).to_owned()
 }
@@ -382,7 +383,7 @@ fn string_list(bytes: &[u8]) -> Option<Vec<Box<[u8]>>> {
     Some(fields)
 }
 
-fn kind_of(value: &MemberValue) -> String {
+pub(super) fn kind_of(value: &MemberValue) -> String {
     match value {
         MemberValue::Function { line, .. } => format!("a function (line {line})"),
         MemberValue::Other(name) => format!("a {name}"),

@@ -5,21 +5,25 @@
 //! bytes, effects come out as [`Round`]s.
 
 pub mod fault;
+mod fold;
 pub mod host;
 mod lane;
 pub mod library;
 mod load;
+mod prompt;
 mod raw;
 pub mod report;
 
 use std::sync::Arc;
 
 pub use fault::{Fault, FaultKind};
-pub use host::{Cast, Outcome, Round};
+pub use fold::{By, Fold, Folder, SNAPSHOT_EVERY};
+pub use host::{Cast, Outcome, Round, Usage};
 pub use lane::lane_key;
 pub use library::require::Modules;
 pub use load::{Origin, load};
-pub use raw::{Stop, Task, VmError};
+pub use prompt::{Answer, Prompt};
+pub use raw::{Stacks, Stop, Task, VmError};
 
 use crate::blob::{Blobs, Contents};
 use crate::event::Events;
@@ -36,7 +40,7 @@ use raw::Vm;
 const RETRIES: u32 = 3;
 
 /// The clocks that a VM may see, handed down so that time has one home (`engine/clock.rs`).
-#[derive(Clone, Copy)]
+#[derive(Clone, Copy, Debug)]
 pub struct Clocks {
     /// A steady clock in milliseconds: the backstop on wall time.
     pub steady_ms: fn() -> u64,
@@ -172,7 +176,10 @@ impl Lane {
 
     /// Takes what was done since the last call.
     pub fn take_round(&mut self) -> Round {
-        std::mem::take(&mut self.vm.host().round)
+        let (memory_bytes, peak_bytes) = self.vm.memory_bytes();
+        let host = self.vm.host();
+        host.round.usage = Usage { memory_bytes, peak_bytes, state_bytes: host.state.bytes() };
+        std::mem::take(&mut host.round)
     }
 
     /// Gives back the memory of a round that was committed.
@@ -184,15 +191,30 @@ impl Lane {
         }
     }
 
-    /// Calls `unprepare`.
-    pub fn close(&mut self) -> Result<(), Fault> {
-        self.vm.hook("unprepare", Phase::Unprepare, false)
-    }
-
     /// VM bytes in use, and the most that were.
     #[must_use]
     pub fn memory_bytes(&self) -> (usize, usize) {
         self.vm.memory_bytes()
+    }
+
+    /// Counts instructions by stack from now on, by a sample every so many of them.
+    pub fn profile(&mut self, every: u16) {
+        self.vm.profile(every);
+    }
+
+    /// What was counted since.
+    pub fn take_stacks(&mut self) -> Stacks {
+        self.vm.take_stacks()
+    }
+
+    /// Has the spell stand before a task, to be asked; `None` when its energy cannot be read. It casts no more then.
+    pub fn stand(&mut self, events: &Arc<Events>, task: Task) -> Option<Prompt<'_>> {
+        self.vm.stand(events, task).then(|| Prompt::new(&mut self.vm))
+    }
+
+    /// Calls `unprepare`.
+    pub fn close(&mut self) -> Result<(), Fault> {
+        self.vm.hook("unprepare", Phase::Unprepare, false)
     }
 }
 

@@ -1,9 +1,9 @@
 //! Draws a fault: what, where, the source around it with the line marked, the traceback, the energy.
 
-use super::Spell;
 use super::fault::{Fault, FaultKind, TraceFrame};
 use super::library::is_state_method;
 use super::raw::Stop;
+use super::{Fold, Spell};
 use crate::event::{EventRef, json};
 use crate::runeset::Diagnostic;
 
@@ -22,7 +22,8 @@ pub fn load_fault(path: &str, source: &str, fault: &Fault) -> Diagnostic {
         FaultKind::Error => format!("`{path}` failed while it was loaded: {}", fault.message),
     };
     let diagnostic = Diagnostic::error(message).field("kind", fault.kind.name());
-    advise(traced(placed(diagnostic, path, source, fault), fault), path, source, fault)
+    let place = "spell or the runeset";
+    advise(traced(placed(diagnostic, path, source, fault), fault), path, source, fault, place)
 }
 
 /// A fault in a hook other than `cast` and `tick`.
@@ -34,22 +35,41 @@ pub fn hook_fault(spell: &Spell, hook: &str, fault: &Fault) -> Diagnostic {
 /// A fault in `cast` or `tick`, with the energy that caused it.
 #[must_use]
 pub fn cast_fault(spell: &Spell, hook: &str, fault: &Fault, event: Option<EventRef<'_>>) -> Diagnostic {
-    let source = String::from_utf8_lossy(&spell.source);
-    let mut diagnostic = Diagnostic::error(headline(&spell.name, hook, fault))
+    draw("spell", &spell.name, hook, (&spell.path, &spell.source), fault, event)
+}
+
+/// A fault of a projection, with the energy that caused it.
+#[must_use]
+pub fn fold_fault(fold: &Fold, fault: &Fault, event: Option<EventRef<'_>>) -> Diagnostic {
+    draw("projection", &fold.name, "fold", (&fold.path, &fold.source), fault, event)
+}
+
+/// A fault in a hook of a spell or a projection; `what` says which of them.
+fn draw(
+    what: &str,
+    name: &str,
+    hook: &str,
+    (path, source): (&str, &[u8]),
+    fault: &Fault,
+    event: Option<EventRef<'_>>,
+) -> Diagnostic {
+    let source = String::from_utf8_lossy(source);
+    let mut diagnostic = Diagnostic::error(headline(what, name, hook, fault))
         .field("kind", fault.kind.name())
-        .field("spell", &*spell.name);
-    diagnostic = traced(placed(diagnostic, &spell.path, &source, fault), fault);
+        .field(what, name);
+    diagnostic = traced(placed(diagnostic, path, &source, fault), fault);
     if let Some(event) = event {
         diagnostic = with_energy(diagnostic, event);
     }
-    advise(diagnostic, &spell.path, &source, fault)
+    let place = if what == "spell" { "spell or the runeset" } else { what };
+    advise(diagnostic, path, &source, fault, place)
 }
 
-fn headline(name: &str, hook: &str, fault: &Fault) -> String {
+fn headline(what: &str, name: &str, hook: &str, fault: &Fault) -> String {
     match fault.kind {
-        FaultKind::Limit(_) | FaultKind::Memory => format!("spell `{name}`: `{hook}` {}", fault.message),
-        FaultKind::Output => format!("spell `{name}`: `{hook}`: {}", fault.message),
-        _ => format!("spell `{name}` faulted in `{hook}`: {}", fault.message),
+        FaultKind::Limit(_) | FaultKind::Memory => format!("{what} `{name}`: `{hook}` {}", fault.message),
+        FaultKind::Output => format!("{what} `{name}`: `{hook}`: {}", fault.message),
+        _ => format!("{what} `{name}` faulted in `{hook}`: {}", fault.message),
     }
 }
 
@@ -128,8 +148,8 @@ pub fn of_batch(mut diagnostic: Diagnostic, positions: impl Iterator<Item = u64>
     diagnostic.field("positions", positions)
 }
 
-/// What to do about it.
-fn advise(diagnostic: Diagnostic, path: &str, source: &str, fault: &Fault) -> Diagnostic {
+/// What to do about it; `place` is where limits are stated.
+fn advise(diagnostic: Diagnostic, path: &str, source: &str, fault: &Fault, place: &str) -> Diagnostic {
     let limit = match fault.kind {
         FaultKind::Limit(Stop::Instructions) => "instructions",
         FaultKind::Limit(Stop::Time) => "time",
@@ -153,7 +173,7 @@ fn advise(diagnostic: Diagnostic, path: &str, source: &str, fault: &Fault) -> Di
         }
         FaultKind::Syntax | FaultKind::Output => return diagnostic,
     };
-    diagnostic.help(format!("if that is meant, raise `limits.{limit}` in the spell or the runeset"))
+    diagnostic.help(format!("if that is meant, raise `limits.{limit}` in the {place}"))
 }
 
 /// The method of state that a line reads as if it were a key, where Lua could do nothing with it:

@@ -353,7 +353,8 @@ fn read<'a>(bytes: &'a [u8], text: &mut Vec<u8>, out: &mut Vec<u8>) -> Result<&'
     Ok(&bytes[used..])
 }
 
-fn skip(bytes: &[u8]) -> Result<&[u8], KeyError> {
+/// What follows an element.
+pub fn skip(bytes: &[u8]) -> Result<&[u8], KeyError> {
     let used = match *bytes.first().ok_or(KeyError::Malformed)? {
         FALSE | TRUE => 1,
         ABOVE | UNDER => 9,

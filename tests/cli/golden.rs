@@ -122,6 +122,29 @@ fn reports_for_machines() {
 }
 
 #[test]
+fn what_spells_remember_in_variables_is_found_out() {
+    let count = "local n = 0 return { topic = \"a\", cast = function(e) n = n + 1 return { [\"$topic\"] = \"b\", n = n } end }";
+    let good = "local seen = {} return { topic = \"b\", lane = \"n\", lanes = 2, batch = { size = 2 },
+      prepare = function() state.ready = true print(\"ready\") end,
+      cast = function(es) state.n = (state.n or 0) + #es seen[1] = seen[1] or 1 print(#es, state.n, state.ready) end }";
+    let keeps = "return { topic = \"b\", cast = function(e) last, before = e.n, last if before then error(\"again\") end end }";
+    let runeset = "spells:\n  - path: count.lua\n  - path: good.lua\n  - path: keeps.lua\n    fault: skip\n";
+    let seed = "{\"$topic\":\"a\"}\n{\"$topic\":\"a\"}\n{\"$topic\":\"a\"}\n";
+    let place = Place::new(&[
+        ("regression/two/count.lua", count),
+        ("regression/two/good.lua", good),
+        ("regression/two/keeps.lua", keeps),
+        ("regression/two/runeset.yaml", runeset),
+        ("regression/two/seed.ndjson", seed),
+        ("regression/fine/spell.lua", &good.replace("\"b\"", "\"a\"")),
+        ("regression/fine/seed.ndjson", seed),
+    ]);
+    place.run("freeze");
+    assert_eq!(place.run("test").code, 0);
+    insta::assert_snapshot!(place.run("test --amnesia").text());
+}
+
+#[test]
 fn a_cost_may_not_rise() {
     let place = place();
     place.run("freeze double --cost");

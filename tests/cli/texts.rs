@@ -27,6 +27,7 @@ fn help_texts() {
         "topics",
         "streams",
         "stat",
+        "project",
         "trace",
         "blob",
         "blob put",
@@ -43,7 +44,7 @@ fn help_texts() {
 #[test]
 fn commands_of_later_versions_do_not_exist() {
     let place = Place::new(&[]);
-    for command in ["serve", "replay", "bind"] {
+    for command in ["bind", "unbind"] {
         assert_eq!(place.run(command).code, 2, "{command}");
     }
 }

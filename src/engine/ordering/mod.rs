@@ -3,6 +3,7 @@
 //! What comes of a round is settled in `settlement`, one task after the other; `progress` says how far that
 //! has come, so that a run that fails leaves the log at the boundary between two casts.
 
+mod amnesia;
 mod progress;
 mod settlement;
 
@@ -11,14 +12,14 @@ use std::sync::Arc;
 use super::delivery::{Deliveries, Plan};
 use super::release::{self, Release};
 use super::resume::{Restored, Standing};
-use super::summary::SpellSummary;
+use super::summary::{self, SpellSummary};
 use super::worker::Crew;
-use super::{Failure, INTAKE_BYTES, INTAKE_EVENTS, Intake, Options, Sink, Summary, Unopened, clock};
+use super::{Failure, Forgets, INTAKE_BYTES, INTAKE_EVENTS, Intake, Options, Sink, Summary, Unopened, clock};
 use crate::blob::Contents;
 use crate::event::Events;
 use crate::log::{self, Changes, Conflict, Log, MemoryLog};
 use crate::runeset::Diagnostic;
-use crate::spell::{Clocks, Memory, Round, Spell, report};
+use crate::spell::{Clocks, Memory, Round, Spell, Usage, report};
 use progress::Progress;
 use settlement::{LaneResult, Outgoing};
 
@@ -49,6 +50,8 @@ pub struct Engine {
     late: Vec<usize>,
     /// What the log is to be told before anything else.
     first: Changes,
+    /// What each lane takes.
+    usages: Vec<Usage>,
     /// The quarantined energy that is being cast again.
     released: Option<Release>,
 }
@@ -80,7 +83,7 @@ impl Engine {
         }
         let clocks = Clocks {
             steady_ms: clock::steady_ms,
-            timer_ns: options.timed.then_some(clock::steady_ns),
+            timer_ns: (options.timed || summary::is_traced()).then_some(clock::steady_ns),
             exact: options.exact,
         };
         let workers = match options.workers {
@@ -97,6 +100,7 @@ impl Engine {
         };
         Ok(Self {
             deliveries,
+            usages: vec![Usage::default(); lanes.len()],
             spells: spells.into(),
             lanes,
             crew,
@@ -120,13 +124,28 @@ impl Engine {
 
     /// What the run did so far.
     #[must_use]
-    pub fn summary(&self) -> &Summary {
+    pub fn summary(&mut self) -> &Summary {
+        let head = self.log.head();
+        for (index, spell) in self.summary.spells.iter_mut().enumerate() {
+            let lanes = self.lanes.iter().zip(&self.usages);
+            spell.usage =
+                summary::total(lanes.filter(|(of, _)| **of as usize == index).map(|(_, usage)| usage));
+            spell.lag = head.saturating_sub(self.deliveries.standing(index, self.cursor).next);
+        }
         &self.summary
+    }
+
+    /// Traces what each spell did so far, on the target [`summary::TARGET`].
+    pub fn trace(&mut self) {
+        if summary::is_traced() {
+            self.summary().spells.iter().for_each(SpellSummary::trace);
+        }
     }
 
     /// Runs until the seeds are used up and everything has settled.
     pub fn run(&mut self, intake: &mut dyn Intake, sink: &mut dyn Sink) -> Result<(), Failure> {
         let result = self.run_all(intake, sink);
+        self.trace();
         if let Err(Failure::Diagnostic(_)) = &result {
             self.pass_on_unseen(sink)?;
         }
@@ -299,6 +318,8 @@ impl Engine {
             blobs.append(&mut round.blobs);
             count += round.outputs.len();
             bytes += round.outputs.byte_len();
+            self.usages[lane] = round.usage;
+            self.summary.spells[self.lanes[lane] as usize].retries += round.retries;
             results[lane] = Some(LaneResult::new(round));
         }
         let mut commit = Outgoing { out: Events::with_capacity(count, bytes), batches: batches.into_iter() };
@@ -306,6 +327,13 @@ impl Engine {
         // Before anything that names it is appended.
         self.contents.publish(&blobs)?;
         let outcome = self.commit(events, range.clone(), &plan.deliveries, &mut results, &mut commit, sink);
+        match &outcome {
+            // What the log took is not known: nothing more is said of this round, which is done again.
+            Err(Failure::Log(_)) => return outcome,
+            // Batches at the end of a run go into the log together: what some of them led to would come before the others.
+            Err(Failure::Sink(_)) if range.is_empty() => return outcome,
+            _ => {}
+        }
         if outcome.is_err() {
             self.step_back(&mut results, &mut commit);
         }
@@ -320,6 +348,11 @@ impl Engine {
             self.record(events, range, outcome.is_ok(), &mut changes)?;
         }
         let appended = self.append(&mut commit, changes);
+        if outcome.is_ok() && appended.is_ok() && self.options.forgets != Forgets::Nobody {
+            let ran = |(lane, result): (usize, &Option<LaneResult>)| result.is_some().then_some(lane);
+            let ran = results.iter().enumerate().filter_map(ran).collect::<Vec<_>>();
+            return self.forget(&ran);
+        }
         let finished = results.into_iter().enumerate();
         self.used = finished.filter_map(|(lane, result)| result.map(|result| (lane, result.round))).collect();
         outcome.and(appended)
@@ -330,9 +363,7 @@ impl Engine {
         let mut failed = None;
         for closed in self.crew.close() {
             let index = self.lanes[closed.lane] as usize;
-            let (used, peak) = &mut self.summary.spells[index].memory_bytes;
-            *used += closed.memory_bytes.0;
-            *peak = (*peak).max(closed.memory_bytes.1);
+            self.usages[closed.lane] = closed.round.usage;
             if self.is_first_lane(closed.lane) {
                 sink.print(&closed.round.prints)?;
                 sink.note(&closed.round.notes)?;

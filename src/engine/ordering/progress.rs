@@ -28,6 +28,15 @@ pub(super) struct Progress {
 }
 
 impl Progress {
+    /// The tasks for another energy begin. What was done for the one before stands, whatever fails now.
+    pub(super) fn begin(&mut self, index: usize, commit: &Outgoing) {
+        self.index = index;
+        self.settled.clear();
+        self.spell = None;
+        self.outputs = (commit.out.len(), commit.out.byte_len());
+        self.touched.clear();
+    }
+
     /// The tasks of another spell begin.
     pub(super) fn turn_to(&mut self, spell: u32, commit: &Outgoing) {
         if self.spell != Some(spell) {
@@ -60,6 +69,26 @@ impl Engine {
         }
     }
 
+    /// Commits what was done for the energies before the one at hand, with where spells stand between the two: outputs that
+    /// are too many for one commit must not be in the log without what goes with them.
+    pub(super) fn commit_part(
+        &mut self,
+        events: &Arc<Events>,
+        range: std::ops::Range<usize>,
+        results: &[Option<LaneResult>],
+        commit: &mut Outgoing,
+    ) -> Result<(), Failure> {
+        let mut changes = Changes::default();
+        // All from the start of the round once more: the last change of a key counts.
+        for result in results.iter().flatten() {
+            changes.extend_from(&result.round.changes, result.changes);
+        }
+        self.record(events, range, false, &mut changes)?;
+        self.append(commit, changes)?;
+        self.progress.outputs = (0, 0);
+        Ok(())
+    }
+
     /// Adds to a commit where spells stand: after the round, or where it failed.
     pub(super) fn record(
         &mut self,
@@ -72,6 +101,9 @@ impl Engine {
             let next =
                 if range.is_empty() { self.cursor } else { events.get(range.end - 1).head().position + 1 };
             resume::record(&self.spells, &self.deliveries, &|_| next, changes);
+            if range.is_empty() {
+                resume::record_flush(&self.spells, &self.before, next, changes);
+            }
             return Ok(());
         }
         // The energies up to the one at hand are delivered once more, to find out what waits.

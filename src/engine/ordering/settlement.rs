@@ -54,10 +54,11 @@ impl Engine {
     ) -> Result<(), Failure> {
         let spells = self.spells.clone();
         let mut next = 0;
-        for index in range {
-            self.progress.index = index;
-            self.progress.settled.clear();
-            self.progress.spell = None;
+        for index in range.clone() {
+            self.progress.begin(index, commit);
+            if self.options.resume && commit.out.byte_len() >= self.options.commit_bytes {
+                self.commit_part(events, range.clone(), results, commit)?;
+            }
             let event = events.get(index);
             let first = next;
             while deliveries.get(next).is_some_and(|delivery| delivery.event as usize == index) {

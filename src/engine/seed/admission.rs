@@ -1,8 +1,9 @@
 //! What every record passes, whatever kind its source is: its `$` keys, its size, its time, its id. Then
 //! it is an energy of the batch.
 
-use super::time::{WANTED, time_of};
-use super::{APPEND_BYTES, APPEND_EVENTS, INTAKE_BYTES, INTAKE_EVENTS, Purpose, SeedOptions};
+use super::identity::{self, id_of};
+use super::time::{self, time_of};
+use super::{APPEND_BYTES, APPEND_EVENTS, INTAKE_BYTES, Purpose, SeedOptions};
 use crate::engine::clock::Clock;
 use crate::event::envelope::{FieldError, SeedChain, split};
 use crate::event::json::{JsonError, Parser};
@@ -19,8 +20,16 @@ pub(super) enum Refusal {
     #[error(transparent)]
     Field(#[from] FieldError),
     /// The field that says the time does not.
-    #[error("`{path}`, which says a seed's time, is {found}; it must be {WANTED}")]
+    #[error("`{path}`, which says a seed's time, is {found}; it must be {}", time::WANTED)]
     Time {
+        /// The field.
+        path: String,
+        /// What it is.
+        found: String,
+    },
+    /// The field that the id is taken from does not say it.
+    #[error("`{path}`, which a seed's id is taken from, is {found}; it must be {}", identity::WANTED)]
+    Id {
         /// The field.
         path: String,
         /// What it is.
@@ -56,8 +65,10 @@ pub(super) struct Record {
 pub(super) struct Admission {
     topic: String,
     time: Option<(String, Vec<PathPart>)>,
+    id: Option<(String, Vec<PathPart>)>,
     clock: Clock,
     purpose: Purpose,
+    chunk_events: usize,
     event_bytes_max: usize,
     /// Every position below it is settled.
     pub settled: u64,
@@ -80,8 +91,10 @@ impl Admission {
         Self {
             topic: options.topic.clone().unwrap_or_default(),
             time: options.time.as_ref().map(|text| (text.clone(), parse_path(text))),
+            id: options.id.as_ref().map(|text| (text.clone(), parse_path(text))),
             clock: options.clock,
             purpose: options.purpose,
+            chunk_events: options.chunk_events.max(1),
             event_bytes_max: usize::try_from(options.limits.event_bytes).unwrap_or(usize::MAX),
             settled: 0,
             big_uints: 0,
@@ -141,7 +154,7 @@ impl Admission {
     #[inline]
     pub fn is_full(&self, batch: &Events) -> bool {
         let (events, bytes) = match self.purpose {
-            Purpose::Run => (INTAKE_EVENTS, INTAKE_BYTES),
+            Purpose::Run => (self.chunk_events, INTAKE_BYTES),
             Purpose::Append => (APPEND_EVENTS, APPEND_BYTES),
         };
         batch.len() >= events || batch.byte_len() >= bytes
@@ -201,13 +214,14 @@ impl Admission {
         batch: &mut Events,
     ) -> Result<(), Refusal> {
         let end = batch.byte_len();
-        let time = if end - start > self.event_bytes_max {
+        let said = if end - start > self.event_bytes_max {
             Err(Refusal::TooLarge { len: end - start, max: self.event_bytes_max, purpose: self.purpose })
         } else {
-            self.time(&batch.arena()[start..], reads)
+            let data = &batch.arena()[start..];
+            self.id(data).and_then(|id| Ok((id, self.time(data, reads)?)))
         };
-        let time = match time {
-            Ok(time) => time,
+        let (id, time) = match said {
+            Ok(said) => said,
             Err(refusal) => {
                 batch.arena().truncate(start);
                 return Err(refusal);
@@ -219,7 +233,7 @@ impl Admission {
             Purpose::Append => Uuid::nil(),
         };
         let fields = &self.fields;
-        let mut head = Head::seed(fields.id.unwrap_or(derived), time);
+        let mut head = Head::seed(id.unwrap_or(derived), time);
         head.settled = self.settled;
         head.data = Span::new(start, end);
         head.topic = batch.store_topic(fields.topic.as_deref().unwrap_or(&self.topic).as_bytes());
@@ -227,12 +241,25 @@ impl Admission {
             None => head.topic,
             Some(stream) => batch.store(stream.as_bytes()),
         };
-        if fields.id.is_some() || fields.expect != Expect::Any {
+        if id.is_some() || fields.expect != Expect::Any {
             batch.require_check();
         }
         batch.push(head, fields.extra());
         self.records.push(self.at);
         Ok(())
+    }
+
+    /// What `$id` says, else the field that the options name; `None` where it is to be derived.
+    #[inline]
+    fn id(&self, data: &[u8]) -> Result<Option<Uuid>, Refusal> {
+        match &self.id {
+            Some((text, parts)) if self.fields.id.is_none() => {
+                let id =
+                    id_of(path(data, parts)).map_err(|found| Refusal::Id { path: text.clone(), found })?;
+                Ok(Some(id))
+            }
+            _ => Ok(self.fields.id),
+        }
     }
 
     /// What `$time` says, else the field that the options name, else the clock.
@@ -272,7 +299,7 @@ impl Refusal {
             // What is missing is missing at the end.
             Refusal::Json(_) if self.is_cut() => text.len(),
             Refusal::Json(error) => offset_of(text, error.line, error.column),
-            Refusal::Time { path, .. } => {
+            Refusal::Time { path, .. } | Refusal::Id { path, .. } => {
                 let last = path.rsplit('.').find(|part| part.parse::<u32>().is_err()).unwrap_or(path);
                 memchr::memmem::find(text, format!("\"{last}\"").as_bytes()).unwrap_or(0)
             }

@@ -4,12 +4,12 @@
 //! A scanner finds where an element ends, by strings and brackets alone; whether the element is JSON is for
 //! the parser to say.
 
+use super::Diagnostic;
 use super::admission::{Admission, Record};
 use super::feed::Feed;
 use super::lines::MARK;
 use super::place::{Cursor, point, refused};
 use super::source::unreadable;
-use super::{Diagnostic, is_full};
 use crate::event::Events;
 
 /// What may come next.
@@ -107,7 +107,7 @@ impl Document {
         admission: &mut Admission,
         batch: &mut Events,
     ) -> Result<bool, Box<Diagnostic>> {
-        while !is_full(batch) {
+        while !admission.is_full(batch) {
             let Some(next) = self.next_byte(shown, feed)? else { return self.end(shown, feed) };
             let number = self.done + 1;
             self.state = match (self.state, next) {

@@ -1,10 +1,10 @@
 //! `.msgpack`: maps, one after the other. Any MessagePack is taken, and made canonical.
 
+use super::Diagnostic;
 use super::admission::{Admission, Record};
 use super::feed::Feed;
 use super::place::advised;
 use super::source::unreadable;
-use super::{Diagnostic, is_full};
 use crate::event::Events;
 use crate::event::msgpack::{Error, canonicalize_prefix};
 
@@ -30,7 +30,7 @@ impl Messages {
         admission: &mut Admission,
         batch: &mut Events,
     ) -> Result<bool, Box<Diagnostic>> {
-        while !is_full(batch) {
+        while !admission.is_full(batch) {
             while feed.rest().len() < self.needed.max(1) {
                 match feed.more() {
                     Ok(true) => {}

@@ -20,6 +20,7 @@
 mod admission;
 mod document;
 mod feed;
+mod identity;
 mod lines;
 mod messages;
 mod object;
@@ -99,6 +100,9 @@ pub struct SeedOptions {
     /// Dotted path of the field that holds a seed's time, where `$time` does not say it: milliseconds
     /// since the epoch, or an RFC 3339 text.
     pub time: Option<String>,
+    /// Dotted path of the field that a seed's id is taken from, where `$id` does not say it: a UUID as text, or any
+    /// other text or an integer, which is hashed to one. `None`: ids are derived from all that was read.
+    pub id: Option<String>,
     /// The time of seeds that say none.
     pub clock: Clock,
     /// Bounds of a record (`event_bytes`), and of the VM of a `.lua` seed.
@@ -107,6 +111,9 @@ pub struct SeedOptions {
     pub clocks: Clocks,
     /// What they are read for.
     pub purpose: Purpose,
+    /// Energies of a chunk of a run, at least 1: [`INTAKE_EVENTS`], unless a test asks for fewer. The log shows it: a
+    /// chunk is taken when all before it has settled.
+    pub chunk_events: usize,
 }
 
 impl Default for SeedOptions {
@@ -115,10 +122,12 @@ impl Default for SeedOptions {
         Self {
             topic: None,
             time: None,
+            id: None,
             clock: Clock::System,
             limits: Limits::default(),
             clocks,
             purpose: Purpose::Run,
+            chunk_events: INTAKE_EVENTS,
         }
     }
 }
@@ -324,10 +333,4 @@ impl Intake for Seeds {
 fn record_bytes_max(limits: &Limits) -> usize {
     // `\u0041` is six bytes for one; the rest is for blanks.
     usize::try_from(limits.event_bytes).unwrap_or(usize::MAX).saturating_mul(8).saturating_add(64 << 10)
-}
-
-/// Whether a chunk is complete.
-#[inline]
-fn is_full(batch: &Events) -> bool {
-    batch.len() >= INTAKE_EVENTS || batch.byte_len() >= INTAKE_BYTES
 }

@@ -126,7 +126,7 @@ pub(super) fn advised(diagnostic: Diagnostic, refusal: &Refusal) -> Diagnostic {
         Refusal::TooLarge { purpose: Purpose::Append, .. } => diagnostic.help(
             "what is that large goes to the content store (`sanctum blob put`), its digest to `$content`",
         ),
-        Refusal::Json(_) | Refusal::Field(_) | Refusal::Time { .. } => diagnostic,
+        Refusal::Json(_) | Refusal::Field(_) | Refusal::Time { .. } | Refusal::Id { .. } => diagnostic,
     }
 }
 

@@ -6,7 +6,7 @@ use std::io::Read;
 use super::admission::{Admission, Record};
 use super::place::advised;
 use super::source::unreadable;
-use super::{Diagnostic, SeedOptions, Source, is_full};
+use super::{Diagnostic, SeedOptions, Source};
 use crate::event::Events;
 use crate::event::msgpack::{Notes, Reader, Token, token_at};
 use crate::spell::{FaultKind, OpenError, evaluate_seed, report};
@@ -84,7 +84,7 @@ impl Script {
         admission: &mut Admission,
         batch: &mut Events,
     ) -> Result<bool, Box<Diagnostic>> {
-        while !is_full(batch) {
+        while !admission.is_full(batch) {
             if self.left == 0 {
                 return Ok(false);
             }

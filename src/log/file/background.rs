@@ -20,6 +20,8 @@ enum Job {
     Checkpoint,
     /// Something was written that waits for the interval to be over.
     Written,
+    /// Much was written: it is synced, so that little is left when the segment is sealed.
+    Sync,
     Stop,
 }
 
@@ -91,6 +93,13 @@ impl Plane {
         }
     }
 
+    /// Much was written since this was said last.
+    pub fn written_much(&self) {
+        if let Some(jobs) = self.jobs.get() {
+            drop(jobs.sender.send(Job::Sync));
+        }
+    }
+
     fn seal_or_warn(&self, segment: &Arc<Segment>) {
         if let Err(error) = self.seal(segment) {
             tracing::warn!(%error, "an index was not written: it is made when it is wanted");
@@ -112,6 +121,9 @@ fn work(plane: &Plane, inbox: &Receiver<Job>, dirty: &AtomicBool, interval: Opti
             }
             Ok(Job::Checkpoint) => plane.checkpoint_or_warn(),
             Ok(Job::Written) => waiting = true,
+            Ok(Job::Sync) => {
+                let _poisons = plane.syncer.sync_to(plane.syncer.written().sequence);
+            }
             Err(RecvTimeoutError::Timeout) => {
                 waiting = false;
                 dirty.store(false, Ordering::Release);

@@ -3,14 +3,14 @@
 //! An energy's digest is BLAKE3 over its envelope and data in a layout of its own, filled up with zeros to whole
 //! blocks so that many are taken at once, and independent of how the
 //! record is stored, so that compaction may store it anew. Its chain value is BLAKE3 over the chain value
-//! of its stream's previous energy (zeros for the first) and the digest, cut to 128 bits. A frame keeps the
+//! of its stream's previous energy (zeros for the first), the digest, and zeros up to a whole block, cut to 128 bits. A frame keeps the
 //! digest over the chain values of its energies, so that an edit shows even where checksums were made to
 //! fit: in the frame, and in every later frame that has energies of the stream.
 //!
 //! What it proves: nothing was changed, taken out or put in before a chain value that somebody knows from
 //! elsewhere. Who can write the files can write a whole new chain.
 
-use super::digests::Digests;
+use super::digests::{BLOCK, Digest, Digests};
 use crate::event::{EventRef, Events, Ttl};
 
 /// An energy's chain value.
@@ -23,6 +23,7 @@ pub const START: Chain = [0; 16];
 #[derive(Debug, Default)]
 pub struct Chainer {
     digests: Digests,
+    links: Digests,
 }
 
 impl Chainer {
@@ -39,10 +40,26 @@ impl Chainer {
     /// one has `previous`.
     #[must_use]
     pub fn link(&self, previous: &Chain, index: usize) -> Chain {
-        let mut block = [0; 48];
+        cut(blake3::hash(&self.linked(previous, index)).as_bytes())
+    }
+
+    /// The chain values of several energies of different streams, by the same rule, in less time.
+    pub fn link_wave(&mut self, wave: &[(Chain, usize)]) -> impl Iterator<Item = Chain> {
+        self.links.clear();
+        for (previous, index) in wave {
+            let block = self.linked(previous, *index);
+            self.links.add(|bytes| bytes.extend_from_slice(&block));
+        }
+        self.links.finish();
+        (0..wave.len()).map(|at| cut(self.links.get(at)))
+    }
+
+    /// What a chain value is of: the one before, the digest, zeros up to a whole block.
+    fn linked(&self, previous: &Chain, index: usize) -> [u8; BLOCK] {
+        let mut block = [0; BLOCK];
         block[..16].copy_from_slice(previous);
-        block[16..].copy_from_slice(self.digests.get(index));
-        cut(&blake3::hash(&block))
+        block[16..48].copy_from_slice(self.digests.get(index));
+        block
     }
 }
 
@@ -80,12 +97,12 @@ fn write_digested(bytes: &mut Vec<u8>, event: EventRef<'_>) {
 /// The digest of a frame: over the chain values of its energies, in order.
 #[must_use]
 pub fn frame_digest(chains: &[u8]) -> [u8; 16] {
-    cut(&blake3::hash(chains))
+    cut(blake3::hash(chains).as_bytes())
 }
 
-fn cut(hash: &blake3::Hash) -> [u8; 16] {
+fn cut(digest: &Digest) -> [u8; 16] {
     let mut cut = [0; 16];
-    cut.copy_from_slice(&hash.as_bytes()[..16]);
+    cut.copy_from_slice(&digest[..16]);
     cut
 }
 

@@ -7,7 +7,7 @@ use super::frame::{self, Flaw, Frame};
 use crate::disk::File;
 
 /// Bytes read at once, unless a frame is longer.
-const CHUNK_BYTES: usize = 1 << 20;
+const CHUNK_BYTES: usize = 256 << 10;
 
 /// What comes next in a segment.
 #[derive(Debug)]
@@ -33,10 +33,16 @@ pub struct FrameReader {
     offset: u64,
     /// Where reading ends.
     end: u64,
-    buffer: Vec<u8>,
+    memory: Memory,
     /// Where the buffer starts in the file, and how much of it holds bytes.
     start: u64,
     filled: usize,
+}
+
+/// Memory to read into, which is worth keeping: fresh pages cost more than what is read into them.
+#[derive(Debug, Default)]
+pub struct Memory {
+    buffer: Vec<u8>,
     crcs: Vec<u8>,
 }
 
@@ -44,7 +50,19 @@ impl FrameReader {
     /// Reads the frames between two offsets, the first of which is a frame's start.
     #[must_use]
     pub fn new(file: Arc<dyn File>, offset: u64, end: u64) -> Self {
-        Self { file, offset, end, buffer: Vec::new(), start: offset, filled: 0, crcs: Vec::new() }
+        Self::with_memory(file, offset, end, Memory::default())
+    }
+
+    /// As [`new`](FrameReader::new), with memory that another reader has left.
+    #[must_use]
+    pub fn with_memory(file: Arc<dyn File>, offset: u64, end: u64, memory: Memory) -> Self {
+        Self { file, offset, end, memory, start: offset, filled: 0 }
+    }
+
+    /// Leaves its memory to another reader.
+    #[must_use]
+    pub fn into_memory(self) -> Memory {
+        self.memory
     }
 
     /// Where the next frame starts; after the last one, where the next would.
@@ -76,8 +94,8 @@ impl FrameReader {
         self.want(len)?;
         let at = (self.offset - self.start) as usize;
         let offset = self.offset;
-        let bytes = &self.buffer[at..self.filled.min(at + len)];
-        match Frame::check(bytes, &mut self.crcs) {
+        let bytes = &self.memory.buffer[at..self.filled.min(at + len)];
+        match Frame::check(bytes, &mut self.memory.crcs) {
             Ok(frame) => {
                 self.offset += len as u64;
                 Ok(Next::Frame { offset, frame })
@@ -88,7 +106,7 @@ impl FrameReader {
 
     /// The bytes at hand from the next frame on.
     fn at(&self) -> &[u8] {
-        &self.buffer[(self.offset - self.start) as usize..self.filled]
+        &self.memory.buffer[(self.offset - self.start) as usize..self.filled]
     }
 
     /// Has at least `len` bytes at hand, or all up to the end; returns how many there are.
@@ -101,14 +119,15 @@ impl FrameReader {
         let size = (len.max(CHUNK_BYTES) as u64).min(left) as usize;
         // What is at hand moves to the front.
         let from = self.filled - have;
-        self.buffer.copy_within(from..self.filled, 0);
+        let buffer = &mut self.memory.buffer;
+        buffer.copy_within(from..self.filled, 0);
         self.start = self.offset;
         self.filled = have;
-        if self.buffer.len() < size {
-            self.buffer.resize(size, 0);
+        if buffer.len() < size {
+            buffer.resize(size, 0);
         }
         while self.filled < size {
-            match self.file.read_at(&mut self.buffer[self.filled..size], self.start + self.filled as u64) {
+            match self.file.read_at(&mut buffer[self.filled..size], self.start + self.filled as u64) {
                 Ok(0) => break,
                 Ok(count) => self.filled += count,
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}

@@ -51,7 +51,7 @@ use self::background::Background;
 use self::index::ActiveIndex;
 use self::indexing::Older;
 use self::manifest::{Entry, Manifest};
-use self::plane::Plane;
+use self::plane::{Plane, Spare};
 use self::recovery::ActiveScan;
 use self::sync::{Mark, Syncer};
 use self::tables::Tables;
@@ -245,6 +245,12 @@ impl FileLog {
         self.plane.writer.is_none()
     }
 
+    /// The plane's identity, which it got when it was made.
+    #[must_use]
+    pub fn id(&self) -> Uuid {
+        self.plane.id
+    }
+
     /// How the log was opened.
     #[must_use]
     pub fn options(&self) -> &Options {
@@ -344,6 +350,7 @@ impl Plane {
             older,
             syncer,
             cache: IndexCache::default(),
+            memory: Spare::default(),
             tables,
             writer: None,
             compacting: Mutex::default(),

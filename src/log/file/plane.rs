@@ -8,6 +8,8 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, RwLockReadGuard, RwLockWriteGuard};
 
 use super::background::Jobs;
+use super::decode::NameSpans;
+use super::frames;
 use super::index::{SealedIndex, SegmentIndex, StreamHead, seal};
 use super::indexing;
 use super::manifest::{self, Entry, Manifest};
@@ -39,6 +41,8 @@ pub struct Plane {
     pub syncer: Syncer,
     /// Loaded indexes.
     pub cache: IndexCache,
+    /// Memory of readers that are done.
+    pub memory: Spare,
     /// The tables.
     pub tables: Tables,
     /// What appends need; `None` when it was opened to read.
@@ -197,6 +201,26 @@ impl Plane {
             durable_position: durable.position,
             segments: sealed.chain([active]).collect(),
             lost: self.lost.clone(),
+        }
+    }
+}
+
+/// What readers leave to those that come after them: a few of each.
+#[derive(Debug, Default)]
+pub struct Spare(Mutex<Vec<(frames::Memory, NameSpans)>>);
+
+impl Spare {
+    /// Memory to read with.
+    pub fn take(&self) -> (frames::Memory, NameSpans) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).pop().unwrap_or_default()
+    }
+
+    /// Memory that is not needed any more.
+    pub fn put(&self, memory: (frames::Memory, NameSpans)) {
+        const KEPT: usize = 4;
+        let mut spare = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if spare.len() < KEPT {
+            spare.push(memory);
         }
     }
 }

@@ -15,6 +15,9 @@ use crate::router::Pattern;
 /// Bytes that are decoded at once, unless one frame is longer.
 const BATCH_BYTES: usize = 256 << 10;
 
+/// Energies that are expected in that.
+const BATCH_EVENTS: usize = 1_024;
+
 /// Bytes of energies after which a scan returns.
 const SCAN_BYTES: usize = 4 << 20;
 
@@ -37,7 +40,8 @@ impl Plane {
                 }
                 view.part_at(at)
             };
-            let mut events = Events::default();
+            let bytes = (part.end as usize).min(BATCH_BYTES + BATCH_BYTES / 4);
+            let mut events = Events::with_capacity(BATCH_EVENTS, bytes);
             self.read_part(&part, at, &mut events)?;
             if !events.is_empty() {
                 return Ok(Some((Arc::new(events), 0)));
@@ -53,16 +57,31 @@ impl Plane {
     fn read_part(&self, part: &Part, position: u64, events: &mut Events) -> Result<(), Error> {
         let start = self.with_index(part, |index| index.frame_before(position))?;
         let offset = start.map_or(HEADER_BYTES as u64, |start| u64::from(start.offset));
-        let mut reader = FrameReader::new(part.file.clone(), offset, part.end);
-        let (mut names, count) = (NameSpans::default(), events.len());
+        let (memory, mut names) = self.memory.take();
+        let mut reader = FrameReader::with_memory(part.file.clone(), offset, part.end, memory);
         names.reset(self.with_index(part, |index| index.names_len())?);
+        let done = self.read_frames(part, position, &mut reader, &mut names, events);
+        self.memory.put((reader.into_memory(), names));
+        done
+    }
+
+    /// Adds the energies of whole frames to a batch, until it is large enough.
+    fn read_frames(
+        &self,
+        part: &Part,
+        position: u64,
+        reader: &mut FrameReader,
+        names: &mut NameSpans,
+        events: &mut Events,
+    ) -> Result<(), Error> {
+        let count = events.len();
         while events.byte_len() < BATCH_BYTES {
             let at = reader.offset();
             let flaw = match reader.next_frame().map_err(Error::io("read", &part.path))? {
                 Next::Frame { frame, .. } => {
                     let base = part.header.base_time_ms;
                     let decoded = self.with_index(part, |index| {
-                        decode::frame(&frame, position, base, &|id| index.name_of(id), &mut names, events)
+                        decode::frame(&frame, position, base, &|id| index.name_of(id), names, events)
                     })?;
                     match decoded {
                         Some(()) => continue,

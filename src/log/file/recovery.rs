@@ -25,7 +25,7 @@ use crate::event::Uuid;
 use crate::log::{Changes, Error};
 
 /// Names of files that are a plane's.
-const OWN: [&str; 4] = ["LOCK", manifest::NAME, "blobs", "tables"];
+const OWN: [&str; 5] = ["LOCK", manifest::NAME, "blobs", "projections", "tables"];
 
 /// Is there while a backup brings the plane up to date: segments beyond the manifest are its, and not finished.
 pub const COPYING: &str = "COPYING";

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, OnceLock, RwLock};
 
-use super::chain::{self, Chainer};
+use super::chain::{self, Chain, Chainer};
 use super::frame::{self, Header};
 use super::index::{ActiveIndex, Entry, SegmentIndex, StreamHead};
 use super::manifest;
@@ -19,6 +19,12 @@ use crate::log::{Absent, Appended, Changes, Commit, Direction, Error, Receipt, s
 /// Bytes that an energy's envelope takes at most, without its names and extras.
 const ENVELOPE_BYTES_MAX: usize = 160;
 
+/// Bytes after which what no appender waits for is synced in the background: sealing a segment waits for the disk.
+const SYNC_BYTES: usize = 8 << 20;
+
+/// Chain values that are taken at once.
+const WAVE: usize = 16;
+
 /// The largest commit.
 const COMMIT_BYTES_MAX: u64 = 1 << 30;
 
@@ -29,10 +35,12 @@ pub struct Writer {
     pub next: Mark,
     /// Bytes of the active file that are allocated.
     pub allocated: u64,
+    /// Bytes since the background was last asked to sync them.
+    unsynced_bytes: usize,
     frame: Vec<u8>,
     scratch: Vec<u8>,
     names: Vec<(Option<u32>, Option<u32>)>,
-    chains: Vec<u8>,
+    chains: Vec<Chain>,
     crcs: Vec<u8>,
     chainer: Chainer,
 }
@@ -42,6 +50,31 @@ impl Writer {
     #[must_use]
     pub fn new(next: Mark, allocated: u64) -> Self {
         Self { next, allocated, ..Self::default() }
+    }
+
+    /// Takes the chain values of the energies whose names and digests are at hand, as many at once as belong to
+    /// different streams. The index knows the last one of each stream.
+    fn link(&mut self, index: &mut ActiveIndex) {
+        self.chains.clear();
+        let mut streams: Vec<Option<u32>> = Vec::with_capacity(WAVE);
+        let mut wave: Vec<(Chain, usize)> = Vec::with_capacity(WAVE);
+        for at in 0..=self.names.len() {
+            let stream = self.names.get(at).map(|(_, stream)| *stream);
+            if stream.is_none_or(|stream| wave.len() == WAVE || streams.contains(&stream)) {
+                for (chain, stream) in self.chainer.link_wave(&wave).zip(streams.drain(..)) {
+                    self.chains.push(chain);
+                    if let Some(stream) = stream {
+                        index.set_chain(stream, chain);
+                    }
+                }
+                wave.clear();
+            }
+            if let Some(stream) = stream {
+                let head = stream.and_then(|stream| index.head(stream)).unwrap_or_default();
+                wave.push((head.chain, at));
+                streams.push(stream);
+            }
+        }
     }
 }
 
@@ -90,6 +123,11 @@ impl Plane {
         }
         writer.next = Mark { sequence: writer.next.sequence + 1, position: first + count };
         self.syncer.wrote(writer.next);
+        writer.unsynced_bytes += writer.frame.len();
+        if writer.unsynced_bytes > SYNC_BYTES {
+            writer.unsynced_bytes = 0;
+            self.written_much();
+        }
         Ok(batch)
     }
 
@@ -121,7 +159,6 @@ impl Plane {
             }
         }
         index.frame(first, active.end as u32, events.len() as u32);
-        writer.chains.clear();
         writer.crcs.clear();
         let base_time_ms = active.header.base_time_ms;
         for ((head, (_, stream)), position) in events.heads_mut().iter_mut().zip(&writer.names).zip(first..) {
@@ -129,11 +166,10 @@ impl Plane {
             head.version = stream.map_or(0, |stream| index.advance(stream));
         }
         writer.chainer.digest(events);
+        writer.link(index);
         for (at, event) in events.iter().enumerate() {
             let (topic, stream) = writer.names[at];
-            let before = stream.and_then(|stream| index.head(stream));
-            let chain = writer.chainer.link(&before.map_or(chain::START, |before| before.chain), at);
-            writer.chains.extend_from_slice(&chain);
+            let chain = writer.chains[at];
             let offset = active.end as usize + writer.frame.len();
             let place = Place { topic, stream, base_time_ms, ..Place::default() };
             let crc = record::write(&mut writer.frame, &mut writer.scratch, event, &place);
@@ -158,7 +194,7 @@ impl Plane {
             sequence,
             first,
             durable: self.syncer.durable().sequence,
-            digest: chain::frame_digest(&writer.chains),
+            digest: chain::frame_digest(writer.chains.as_flattened()),
             records_bytes: (records_end - names_end) as u32,
             names_bytes: (names_end - frame::HEADER_BYTES) as u32,
             changes_bytes: (writer.frame.len() - records_end) as u32,

@@ -8,29 +8,35 @@ mod base;
 mod base64;
 mod blob;
 mod buffer;
+mod dedupe;
 pub mod envelope;
 mod format;
 mod hash;
+mod join;
 mod json;
 mod log;
+mod marks;
 mod msgpack;
 mod os;
 mod pattern;
 pub mod random;
 pub mod require;
+mod score;
+mod settings;
 mod sort;
 mod state;
 mod stats;
 mod string;
 mod table;
 mod time;
+mod top;
 mod window;
 
-use crate::spell::raw::{Entry, Frame, Kind};
+use crate::spell::raw::{Entry, Frame, Kind, Raise};
 pub(crate) use state::is_method as is_state_method;
 
 /// Functions that are fields of a global table, stock or new.
-static TABLES: [(&str, &[Entry]); 12] = [
+static TABLES: [(&str, &[Entry]); 13] = [
     ("math", random::MATH),
     ("string", string::FUNCTIONS),
     ("table", table::FUNCTIONS),
@@ -43,6 +49,7 @@ static TABLES: [(&str, &[Entry]); 12] = [
     ("hash", hash::FUNCTIONS),
     ("base64", base64::FUNCTIONS),
     ("blob", blob::FUNCTIONS),
+    ("sanctum", &[join::MAKER, dedupe::MAKER, top::MAKER]),
 ];
 
 /// Adds the library to the globals of a fresh VM.
@@ -50,7 +57,10 @@ pub(crate) fn install(frame: &mut Frame<'_>) {
     envelope::install(frame);
     state::install(frame);
     stats::install(frame);
-    window::install(frame);
+    settings::install(frame);
+    for install in [window::install, join::install, dedupe::install, top::install] {
+        install(frame);
+    }
     frame.push_globals();
     for functions in [base::FUNCTIONS, random::FUNCTIONS, require::FUNCTIONS] {
         define(frame, functions);
@@ -81,6 +91,28 @@ pub(crate) fn extend(frame: &mut Frame<'_>, name: &str, functions: &'static [Ent
     }
     define(frame, functions);
     frame.pop(1);
+}
+
+/// Makes the metatable of a class whose objects have these methods.
+fn install_class(frame: &mut Frame<'_>, class: &'static str, methods: &'static [Entry]) {
+    frame.push_class(class);
+    frame.push_table(0, methods.len());
+    define(frame, methods);
+    frame.set_field(-2, "__index");
+    frame.pop(1);
+}
+
+/// The payload of the object that a method was called on; `letter` stands for it in the message.
+fn own_payload<'l>(
+    frame: &mut Frame<'l>,
+    class: &'static str,
+    letter: &str,
+    method: &str,
+) -> Result<&'l [u8], Raise> {
+    frame.object(1, class).map_err(|_| {
+        let found = frame.type_name(1);
+        Raise::argument(1, format!("{class} expected, got {found}; write `{letter}:{method}(...)`"))
+    })
 }
 
 /// Pushes the spell's options as a table; an empty one where there are none, or no room for them.

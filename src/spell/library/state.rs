@@ -118,7 +118,8 @@ fn bad_key(error: &key::KeyError) -> Raise {
     Raise::message(error.to_string())
 }
 
-fn bad_value(what: &str, error: &EncodeError) -> Raise {
+/// What is wrong with a value that cannot be encoded.
+pub(super) fn bad_value(what: &str, error: &EncodeError) -> Raise {
     match error {
         EncodeError::Work => Raise::Limit,
         error => Raise::message(format!("{what}: {error}")),

@@ -55,6 +55,8 @@ pub struct Job {
     pub timer: Option<fn() -> u64>,
     /// The data path of the lane key, where the spell has one.
     pub lane: Option<Vec<crate::event::msgpack::PathPart>>,
+    /// Whether the lane key is the energy's stream.
+    pub by_stream: bool,
     /// Declared fields, sorted: all that is decoded.
     pub reads: Option<Vec<Box<[u8]>>>,
     /// The table that holds them in this cast; null where all fields are decoded.
@@ -151,6 +153,9 @@ unsafe fn begin(state: *mut lua_State, core: *mut Core) -> bool {
                 (_, Some(event)) => host.state.set_scope(&lane_key(event.data(), path)),
             }
         }
+        if job.by_stream {
+            host.state.set_scope(cause.map_or(&[], |event| event.stream_bytes()));
+        }
         job.next += 1;
         if let Some(timer) = job.timer {
             job.started = timer();
@@ -162,7 +167,7 @@ unsafe fn begin(state: *mut lua_State, core: *mut Core) -> bool {
         host.phase = Phase::Cast;
         meter.restart();
         arena.settle();
-        meter::arm(state, meter::step_for(meter.step, arena));
+        meter::arm(state, meter.first_step(arena));
         ffi::lua_settop(state, 0);
         true
     }

@@ -14,6 +14,7 @@ use super::cast::Job;
 use super::codec::Codec;
 use super::codec::layout::Table;
 use super::meter::{self, Meter};
+use super::profile::Stacks;
 use crate::spell::fault::TraceFrame;
 use crate::spell::host::Host;
 
@@ -36,6 +37,8 @@ pub struct Core {
     pub array_metatable: *const Table,
     /// The error on its way is about what the cast returned.
     pub bad_output: bool,
+    /// Where instructions went, where that is asked for.
+    pub stacks: Option<Stacks>,
     /// Where the spell was seen last while its memory was more than half used.
     near_limit: Option<(String, u32)>,
 }
@@ -52,6 +55,7 @@ impl Core {
             job: Job::default(),
             array_metatable: std::ptr::null(),
             bad_output: false,
+            stacks: None,
             near_limit: None,
         }
     }

@@ -21,6 +21,7 @@ use mlua::ffi::{self, lua_Debug, lua_State};
 
 use super::arena::Arena;
 use super::core::core_of;
+use super::profile;
 
 /// Instructions between two looks at the count.
 pub const STEP: c_int = 512;
@@ -78,6 +79,8 @@ pub struct Meter {
     slow: bool,
     /// Instructions that [`crawl`] has seen since it counted a step.
     crawled: c_int,
+    /// Decides where the first sample of a cast is taken, where samples are.
+    sampling: Option<u64>,
 }
 
 impl Meter {
@@ -95,7 +98,24 @@ impl Meter {
             looked_ms: 0,
             slow: false,
             crawled: 0,
+            sampling: None,
         }
+    }
+
+    /// Looks at the count every so many instructions, for samples.
+    pub fn sample_every(&mut self, instructions: c_int) {
+        self.step = instructions.max(1);
+        self.sampling = Some(0);
+    }
+
+    /// Instructions before the first look of a cast.
+    #[inline]
+    pub fn first_step(&mut self, arena: &Arena) -> c_int {
+        let step = step_for(self.step, arena);
+        let Some(state) = &mut self.sampling else { return step };
+        // Knuth's generator; its upper bits are good enough to spread samples.
+        *state = state.wrapping_mul(0x5851_f42d_4c95_7f2d).wrapping_add(0x1405_7b7e_f767_814f);
+        1 + ((*state >> 33) % step as u64) as c_int
     }
 
     /// Forgets the last cast. The deadline is set when the first [`STEP`] is over: short casts, nearly
@@ -190,6 +210,7 @@ unsafe fn look(state: *mut lua_State, step: c_int) {
         if (*core).arena.used > (*core).arena.limit / 2 {
             (*core).sample_line(state);
         }
+        profile::sample(state, step_for((*core).meter.step, &(*core).arena) as u64);
         let meter = &mut (*core).meter;
         if !meter.check() {
             kill(state);

@@ -14,6 +14,7 @@ use super::core::{Core, allocate, on_error};
 use super::frame::{Frame, Raise};
 use super::meter::{self, Meter};
 use super::object;
+use super::profile::Stacks;
 use super::sandbox;
 use crate::spell::fault::{Fault, FaultKind};
 use crate::spell::host::{Host, Outcome, Phase};
@@ -26,8 +27,8 @@ const MESSAGE_BYTES_MAX: usize = 4096;
 /// Bytes of a spell member's value.
 const VALUE_BYTES_MAX: usize = 1 << 20;
 /// Registry names of the spell's parts.
-const MODULE: &str = "spell";
-const LOOP: &str = "loop";
+pub(super) const MODULE: &str = "spell";
+pub(super) const LOOP: &str = "loop";
 
 /// Why there is no VM.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +59,8 @@ pub enum MemberValue {
         line: u32,
         /// Whether it has a second parameter or is variadic.
         takes_envelope: bool,
+        /// How many parameters it has; the highest number for one that is variadic.
+        parameters: u8,
     },
     /// Data, as canonical MessagePack.
     Data(Vec<u8>),
@@ -67,8 +70,8 @@ pub enum MemberValue {
 
 /// See the module. Not `Send`: a VM stays on its thread.
 pub struct Vm {
-    state: *mut lua_State,
-    core: *mut Core,
+    pub(super) state: *mut lua_State,
+    pub(super) core: *mut Core,
     _thread: PhantomData<*mut ()>,
 }
 
@@ -115,10 +118,39 @@ impl Vm {
         unsafe { ((*self.core).arena.used, (*self.core).arena.peak) }
     }
 
+    /// Counts instructions by stack from now on, a sample every so many of them.
+    pub fn profile(&mut self, every: u16) {
+        // SAFETY: the core is live; no Lua code runs.
+        unsafe {
+            (*self.core).meter.sample_every(c_int::from(every));
+            (*self.core).stacks = Some(Stacks::default());
+        }
+    }
+
+    /// What was counted; nothing where it was not asked for.
+    pub fn take_stacks(&mut self) -> Stacks {
+        // SAFETY: as `profile`.
+        unsafe { (*self.core).stacks.take().unwrap_or_default() }
+    }
+
     /// Runs a chunk that returns a table, and lists that table's members. The table becomes the spell.
     pub fn load(&mut self, name: &str, source: &[u8]) -> Result<Vec<Member>, Fault> {
         self.start(Phase::Load);
         let loaded = self.evaluate(name, source);
+        self.adopt(loaded, "cast")
+    }
+
+    /// As [`load`](Vm::load), the chunk run by another, which is given its function: the one that makes a fold a
+    /// spell. It is the host's own, and no traceback shows it.
+    pub fn load_within(&mut self, wrapper: &str, name: &str, source: &[u8]) -> Result<Vec<Member>, Fault> {
+        self.start(Phase::Load);
+        let loaded = self.compile("=sanctum", wrapper.as_bytes()).and_then(|()| self.compile(name, source));
+        let loaded = loaded.and_then(|()| self.call(1, 1));
+        self.adopt(loaded, "fold")
+    }
+
+    /// Makes the table on top the spell, and lists its members; `hook` is what it has to have.
+    fn adopt(&mut self, loaded: Result<(), Fault>, hook: &str) -> Result<Vec<Member>, Fault> {
         let result = match loaded {
             Err(fault) => Err(fault),
             Ok(()) => {
@@ -132,7 +164,7 @@ impl Vm {
                     Ok(self.members())
                 } else {
                     let text = format!(
-                        "the file returns {}, not a table with a function `cast`",
+                        "the file returns {}, not a table with a function `{hook}`",
                         article(frame.type_name(-1))
                     );
                     Err(Fault::new(FaultKind::Output, &text, Vec::new()))
@@ -158,10 +190,16 @@ impl Vm {
 
     /// Leaves what the chunk returns on top, the limit lifted.
     fn evaluate(&mut self, name: &str, source: &[u8]) -> Result<(), Fault> {
+        self.compile(name, source)?;
+        self.call(0, 1)
+    }
+
+    /// Leaves the chunk's function on top.
+    fn compile(&mut self, name: &str, source: &[u8]) -> Result<(), Fault> {
         let source = source.strip_prefix(b"\xef\xbb\xbf").unwrap_or(source);
         let loaded = self.frame().load(name, source);
         match loaded {
-            Ok(()) => self.call(0, 1),
+            Ok(()) => Ok(()),
             Err(Raise::Value) => Err(self.fault(ffi::LUA_ERRSYNTAX)),
             Err(_) => Err(Fault::new(FaultKind::Syntax, "the file's name holds a NUL byte", Vec::new())),
         }
@@ -284,7 +322,7 @@ impl Vm {
     }
 
     /// Keeps or undoes the state that a hook wrote.
-    fn settle<T>(&mut self, result: &Result<T, Fault>) {
+    pub(super) fn settle<T>(&mut self, result: &Result<T, Fault>) {
         if result.is_ok() {
             self.host().commit_state();
         } else {
@@ -294,13 +332,13 @@ impl Vm {
         unsafe { ffi::lua_settop(self.state, 0) };
     }
 
-    fn frame(&mut self) -> Frame<'static> {
+    pub(super) fn frame(&mut self) -> Frame<'static> {
         // SAFETY: the limit is lifted between protected calls; the frame is used at once.
         unsafe { Frame::host_frame(self.state) }
     }
 
     /// Calls the function below its arguments, protected, with a traceback on an error.
-    fn call(&mut self, args: c_int, results: c_int) -> Result<(), Fault> {
+    pub(super) fn call(&mut self, args: c_int, results: c_int) -> Result<(), Fault> {
         // SAFETY: the handler sits below the function; the limit is in force during the call.
         unsafe {
             let base = ffi::lua_gettop(self.state) - args;
@@ -321,7 +359,7 @@ impl Vm {
     }
 
     /// Makes a fault of the error value on top.
-    fn fault(&mut self, status: c_int) -> Fault {
+    pub(super) fn fault(&mut self, status: c_int) -> Fault {
         // SAFETY: the error value is on the stack while it is described.
         unsafe {
             let mut trace = std::mem::take(&mut (*self.core).trace);
@@ -415,6 +453,7 @@ impl Vm {
             MemberValue::Function {
                 line: u32::try_from(debug.linedefined).unwrap_or(0),
                 takes_envelope: debug.nparams >= 2 || debug.isvararg != 0,
+                parameters: if debug.isvararg != 0 { u8::MAX } else { debug.nparams },
             }
         }
     }

@@ -182,6 +182,13 @@ impl ActiveIndex {
         version
     }
 
+    /// The chain value of a stream's next event, after its version was [taken](Self::advance).
+    pub fn set_chain(&mut self, stream: NameId, chain: crate::log::file::chain::Chain) {
+        if let Some(stream) = self.streams.get_mut(stream as usize) {
+            stream.head.chain = chain;
+        }
+    }
+
     /// Remembers the head of a stream whose last events compaction removed from this segment. Part of the sealed
     /// index. An event pushed later goes over it.
     pub fn keep_head(&mut self, stream: NameId, head: StreamHead) {

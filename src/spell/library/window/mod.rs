@@ -29,6 +29,8 @@
 //! - `late`: how long a window stays open after its end, for energies that come out of order; default 0.
 //! - `merge`: `(earlier, later)` to one accumulator; a session with a fold of its own and `late` needs it.
 //! - `topic`: the `$topic` of each result.
+//! - `late_topic`: what comes too late is in the list that `add` returns, too: `{ ["$topic"] =, key =, time =, value = }`.
+//! - `top`, not of sessions: of each span only so many keys come out, those with the highest values, highest first.
 //! - `name`: of the bucket that keeps the data, `window.NAME`; by default made of kind and sizes. Two windows of
 //!   a spell need two names.
 //!
@@ -38,7 +40,7 @@
 //!   their ends: `{ key =, start =, stop =, value = }`. A key is any key of `state`; without a time, the input's.
 //! - `w:advance(time)` completes what ends by then; for `tick(now)`, so that quiet times end windows, too.
 //! - `w:close()` completes everything, for `unprepare`; `w:open()` lists what is open and leaves it so.
-//! - `w:late()` is how many values came too late and were dropped.
+//! - `w:late()` is how many values came too late and were not counted in.
 //!
 //! **Time** is that of the energies: a window is complete once something arrived whose time is `late` past its
 //! end, whatever its key. No clock is asked, so a replay cuts where the first run did; one energy from the far
@@ -51,12 +53,11 @@
 mod fold;
 mod options;
 mod panes;
+mod ranking;
 
-use super::extend;
-use super::state::{check_write, push_stored, read_key, store, stored_int, with_scratch};
-use crate::event::msgpack;
-use crate::spell::raw::{Entry, Frame, Raise};
-use crate::state::key;
+use super::state::{check_write, push_key, push_stored, read_key, store, with_scratch};
+use super::{extend, marks};
+use crate::spell::raw::{Entry, Frame, Kind as Value, Raise};
 use options::{Kind, Window};
 use panes::Pane;
 
@@ -66,21 +67,13 @@ const CONSTRUCTORS: &[Entry] = &[("tumbling", tumbling), ("hopping", hopping), (
 const METHODS: &[Entry] =
     &[("add", add), ("advance", advance), ("close", close), ("open", open), ("late", late)];
 
-/// Scalar keys of the bucket: the highest time that arrived, and how many values were dropped.
-const TIME: &[u8] = b"time";
-const LATE: &[u8] = b"late";
-
 /// Sets `window`.
 pub(crate) fn install(frame: &mut Frame<'_>) {
     frame.push_registry();
     frame.push_table(0, 4);
     frame.set_field(-2, options::REGISTRY);
     frame.pop(1);
-    frame.push_class(CLASS);
-    frame.push_table(0, METHODS.len());
-    super::define(frame, METHODS);
-    frame.set_field(-2, "__index");
-    frame.pop(1);
+    super::install_class(frame, CLASS, METHODS);
     frame.push_globals();
     extend(frame, "window", CONSTRUCTORS);
     frame.pop(1);
@@ -100,33 +93,9 @@ fn session(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 
 /// The window that a method was called on.
 fn own_window<'l>(frame: &mut Frame<'l>, method: &str) -> Result<Window<'l>, Raise> {
-    match frame.object(1, CLASS) {
-        Ok(payload) => {
-            check_write(frame)?;
-            Window::read(payload).ok_or_else(|| Raise::message("this window is damaged"))
-        }
-        Err(_) => {
-            let found = frame.type_name(1);
-            Err(Raise::argument(1, format!("window expected, got {found}; write `w:{method}(...)`")))
-        }
-    }
-}
-
-fn scalar(name: &[u8]) -> Vec<u8> {
-    let mut out = Vec::with_capacity(8);
-    key::write_string(&mut out, name);
-    out
-}
-
-/// The highest time that arrived.
-fn time(frame: &mut Frame<'_>, window: &Window<'_>) -> i64 {
-    stored_int(frame, window.bucket, &scalar(TIME)).unwrap_or(i64::MIN)
-}
-
-fn put_int(frame: &mut Frame<'_>, window: &Window<'_>, name: &[u8], value: i64) -> Result<(), Raise> {
-    let mut bytes = Vec::with_capacity(9);
-    msgpack::write_int(&mut bytes, value);
-    super::state::put(frame, window.bucket, &scalar(name), &bytes)
+    let payload = super::own_payload(frame, CLASS, "w", method)?;
+    check_write(frame)?;
+    Window::read(payload).ok_or_else(|| Raise::message("this window is damaged"))
 }
 
 fn add(frame: &mut Frame<'_>) -> Result<usize, Raise> {
@@ -134,21 +103,43 @@ fn add(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let mut name = Vec::new();
     read_key(frame, 2, &mut name, false)?;
     let at = frame.opt_int(3)?.unwrap_or_else(|| frame.host().input.time_ms);
-    let seen = time(frame, &window);
+    let seen = marks::time(frame, window.bucket);
     let parts = options::push_parts(frame, &window);
     let taken = match window.kind {
         Kind::Session => add_to_session(frame, &window, parts, &name, at, seen)?,
         _ => add_to_spans(frame, &window, parts, &name, at, seen)?,
     };
     if !taken {
-        let count = stored_int(frame, window.bucket, &scalar(LATE)).unwrap_or(0);
-        put_int(frame, &window, LATE, count + 1)?;
+        marks::count_late(frame, window.bucket)?;
     }
-    let now = time(frame, &window).max(at);
-    if now > seen {
-        put_int(frame, &window, TIME, now)?;
+    let now = marks::pass(frame, window.bucket, at)?;
+    panes::give(frame, &window, parts, window.due(now), true)?;
+    if !taken {
+        append_late(frame, parts, &name, at)?;
     }
-    panes::give(frame, &window, parts, window.due(now), true)
+    Ok(1)
+}
+
+/// Appends a value that came too late to the list on top, where the window has a `late_topic`.
+fn append_late(frame: &mut Frame<'_>, parts: i32, name: &[u8], at: i64) -> Result<(), Raise> {
+    if frame.raw_geti(parts, options::LATE_TOPIC) != Value::String {
+        frame.pop(1);
+        return Ok(());
+    }
+    frame.push_table(0, 4);
+    frame.insert(2);
+    frame.set_field(-2, "$topic");
+    push_key(frame, name)?;
+    frame.set_field(-2, "key");
+    frame.push_int(at);
+    frame.set_field(-2, "time");
+    if !frame.is_none(4) && frame.kind(4) != Value::Function {
+        frame.push_copy(4);
+        frame.set_field(-2, "value");
+    }
+    let len = frame.raw_len(-2) as i64;
+    frame.raw_seti(-2, len + 1);
+    Ok(())
 }
 
 /// Folds the value into every span that covers its time; false when all are complete.
@@ -222,12 +213,9 @@ fn add_to_session(
 fn advance(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let window = own_window(frame, "advance")?;
     let now = frame.int(2)?;
-    let seen = time(frame, &window);
-    if now > seen {
-        put_int(frame, &window, TIME, now)?;
-    }
+    let now = marks::pass(frame, window.bucket, now)?;
     let parts = options::push_parts(frame, &window);
-    panes::give(frame, &window, parts, window.due(now.max(seen)), true)
+    panes::give(frame, &window, parts, window.due(now), true)
 }
 
 fn close(frame: &mut Frame<'_>) -> Result<usize, Raise> {
@@ -244,7 +232,7 @@ fn open(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 
 fn late(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let window = own_window(frame, "late")?;
-    let count = stored_int(frame, window.bucket, &scalar(LATE)).unwrap_or(0);
+    let count = marks::late(frame, window.bucket);
     frame.push_int(count);
     Ok(1)
 }

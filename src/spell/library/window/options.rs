@@ -1,9 +1,8 @@
 //! What a window is made of: numbers in the object itself, functions and the like in the registry.
 
-use super::super::state::{NAME_BYTES_MAX, check_options, whole};
+use super::super::settings::{bad, bucket, check_place, count, duration, duration_text, take};
+use super::super::state::check_options;
 use super::{CLASS, fold};
-use crate::runeset::units::Unit;
-use crate::spell::host::Phase;
 use crate::spell::raw::{Frame, Kind as Value, Raise};
 
 /// Where the registry keeps the parts of the VM's windows, by bucket.
@@ -14,11 +13,13 @@ pub(super) const FOLD: i64 = 1;
 pub(super) const INITIAL: i64 = 2;
 pub(super) const MERGE: i64 = 3;
 pub(super) const TOPIC: i64 = 4;
+pub(super) const LATE_TOPIC: i64 = 5;
+pub(super) const TOP: i64 = 6;
 
 /// Spans that one moment may lie in.
 const OVERLAP_MAX: i64 = 1000;
-/// The longest duration: some 89,000 years.
-const DURATION_MAX: u64 = i64::MAX as u64 >> 8;
+/// Results that `top` leaves of a span at most.
+const TOP_MAX: i64 = 10_000;
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
@@ -38,9 +39,11 @@ impl Kind {
 
     fn options(self) -> &'static [&'static str] {
         match self {
-            Self::Tumbling => &["size", "fold", "initial", "late", "topic", "name"],
-            Self::Hopping => &["size", "every", "fold", "initial", "late", "topic", "name"],
-            Self::Session => &["gap", "fold", "initial", "late", "merge", "topic", "name"],
+            Self::Tumbling => &["size", "fold", "initial", "late", "late_topic", "top", "topic", "name"],
+            Self::Hopping => {
+                &["size", "every", "fold", "initial", "late", "late_topic", "top", "topic", "name"]
+            }
+            Self::Session => &["gap", "fold", "initial", "late", "late_topic", "merge", "topic", "name"],
         }
     }
 }
@@ -96,12 +99,7 @@ impl<'l> Window<'l> {
 
 /// Makes a window of the options that argument 1 is.
 pub(super) fn make(frame: &mut Frame<'_>, kind: Kind) -> Result<usize, Raise> {
-    if !matches!(frame.host().phase, Phase::Load | Phase::Prepare) {
-        return Err(Raise::message(format!(
-            "window.{} belongs at the top of the file or in prepare: a window lives as long as the spell",
-            kind.name()
-        )));
-    }
+    check_place(frame, &format!("window.{}", kind.name()), "a window")?;
     frame.table(1)?;
     check_options(frame, 1, kind.options())?;
     let size_name = if kind == Kind::Session { "gap" } else { "size" };
@@ -113,29 +111,24 @@ pub(super) fn make(frame: &mut Frame<'_>, kind: Kind) -> Result<usize, Raise> {
     let every = match kind {
         Kind::Hopping => duration(frame, "every")?
             .filter(|every| *every > 0)
-            .ok_or_else(|| bad("`every` must be stated, such as every = \"10m\"".into()))?,
+            .ok_or_else(|| bad("`every` must be stated, such as every = \"10m\""))?,
         _ => size,
     };
     if every > size {
-        return Err(bad(
-            "`every` is longer than `size`: what arrives between two windows would be lost".into()
-        ));
+        return Err(bad("`every` is longer than `size`: what arrives between two windows would be lost"));
     }
     if (size - 1) / every >= OVERLAP_MAX {
         return Err(bad(format!("with this `every`, more than {OVERLAP_MAX} windows cover one moment")));
     }
     let late = duration(frame, "late")?.unwrap_or(0);
-    let bucket = bucket(frame, kind, size, every)?;
+    let bucket = bucket(frame, "window", || match kind {
+        Kind::Hopping => format!("{}-{}-{}", kind.name(), duration_text(size), duration_text(every)),
+        _ => format!("{}-{}", kind.name(), duration_text(size)),
+    })?;
     frame.push_registry();
     frame.get_field(-1, REGISTRY);
-    if frame.get_field(-1, &bucket) != Value::Nil {
-        let name = bucket.trim_start_matches("window.");
-        return Err(bad(format!(
-            "there is a window named `{name}` already; give one of them another `name`"
-        )));
-    }
-    frame.pop(1);
     push_new_parts(frame, kind, late)?;
+    take(frame, &bucket)?;
     frame.set_field(-2, &bucket);
     frame.pop(2);
     let window = Window { kind, size, every, late, bucket: bucket.as_bytes() };
@@ -143,58 +136,9 @@ pub(super) fn make(frame: &mut Frame<'_>, kind: Kind) -> Result<usize, Raise> {
     Ok(1)
 }
 
-fn bad(message: String) -> Raise {
-    Raise::argument(1, message)
-}
-
-/// Milliseconds, as a number or as text.
-fn duration(frame: &mut Frame<'_>, name: &str) -> Result<Option<i64>, Raise> {
-    let found = match frame.get_field(1, name) {
-        Value::Nil => None,
-        Value::Integer => Some(frame.int_at(-1).and_then(|value| u64::try_from(value).ok())),
-        Value::Float => Some(whole(frame.number_at(-1)).and_then(|value| u64::try_from(value).ok())),
-        Value::String => {
-            let text = frame.copy_bytes(-1).unwrap_or_default();
-            let parsed = Unit::Milliseconds.parse(&String::from_utf8_lossy(&text));
-            Some(Some(parsed.map_err(|error| bad(format!("`{name}`: {error}")))?))
-        }
-        _ => Some(None),
-    };
-    frame.pop(1);
-    match found {
-        None => Ok(None),
-        Some(Some(value)) if value <= DURATION_MAX => Ok(Some(value as i64)),
-        _ => Err(bad(format!("`{name}` is a duration: milliseconds, or text such as \"10s\""))),
-    }
-}
-
-/// The name of the bucket.
-fn bucket(frame: &mut Frame<'_>, kind: Kind, size: i64, every: i64) -> Result<String, Raise> {
-    let name = match frame.get_field(1, "name") {
-        Value::Nil => {
-            let text = |value: i64| Unit::Milliseconds.format(value as u64);
-            match kind {
-                Kind::Hopping => format!("{}-{}-{}", kind.name(), text(size), text(every)),
-                _ => format!("{}-{}", kind.name(), text(size)),
-            }
-        }
-        Value::String => {
-            let name = String::from_utf8(frame.copy_bytes(-1).unwrap_or_default());
-            name.map_err(|_| bad("`name` is not valid UTF-8".into()))?
-        }
-        _ => return Err(bad("`name` is a string".into())),
-    };
-    frame.pop(1);
-    let bucket = format!("window.{name}");
-    if name.is_empty() || bucket.len() > NAME_BYTES_MAX {
-        return Err(bad(format!("`name` has 1 to {} bytes", NAME_BYTES_MAX - "window.".len())));
-    }
-    Ok(bucket)
-}
-
 /// Pushes the table of a new window's parts.
 fn push_new_parts(frame: &mut Frame<'_>, kind: Kind, late: i64) -> Result<(), Raise> {
-    frame.push_table(4, 0);
+    frame.push_table(6, 0);
     let parts = frame.top();
     let own_fold = match frame.get_field(1, "fold") {
         Value::Function => true,
@@ -225,17 +169,23 @@ fn push_new_parts(frame: &mut Frame<'_>, kind: Kind, late: i64) -> Result<(), Ra
     match frame.get_field(1, "merge") {
         Value::Function => {}
         Value::Nil if kind == Kind::Session && own_fold && late > 0 => {
-            return Err(bad(
-                "a session with `fold` and `late` needs `merge`, a function (earlier, later)".into()
-            ));
+            return Err(bad("a session with `fold` and `late` needs `merge`, a function (earlier, later)"));
         }
         Value::Nil => {}
-        _ => return Err(bad("`merge` is a function (earlier, later)".into())),
+        _ => return Err(bad("`merge` is a function (earlier, later)")),
     }
     frame.raw_seti(parts, MERGE);
-    match frame.get_field(1, "topic") {
-        Value::Nil | Value::String => frame.raw_seti(parts, TOPIC),
-        _ => return Err(bad("`topic` is a string".into())),
+    for (name, part) in [("topic", TOPIC), ("late_topic", LATE_TOPIC)] {
+        match frame.get_field(1, name) {
+            Value::Nil | Value::String => frame.raw_seti(parts, part),
+            _ => return Err(bad(format!("`{name}` is a string"))),
+        }
+    }
+    if kind != Kind::Session
+        && let Some(top) = count(frame, "top", TOP_MAX)?
+    {
+        frame.push_int(top);
+        frame.raw_seti(parts, TOP);
     }
     Ok(())
 }

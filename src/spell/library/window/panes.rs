@@ -7,6 +7,7 @@
 
 use super::super::state::{push_key, put};
 use super::options::{TOPIC, Window};
+use super::ranking::Ranking;
 use crate::event::msgpack::{self, Token};
 use crate::spell::raw::{Frame, Kind, Raise};
 use crate::state::key;
@@ -17,7 +18,7 @@ const RECORDS_CHECK: usize = 256;
 const RECORDS_BYTES: usize = RECORDS_CHECK * 512;
 
 /// One span.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Pane {
     pub start: i64,
     pub stop: i64,
@@ -115,27 +116,46 @@ pub(super) fn give(
     let cursor = frame.host().state.open(window.bucket, &from, &to, u64::MAX, false);
     frame.push_table(0, 0);
     frame.mark_array();
+    let mut ranking = Ranking::new(frame, parts);
     let (mut entry, mut value, mut name) = (Vec::new(), Vec::new(), Vec::new());
     let mut count = 0_usize;
-    loop {
+    while frame.host().state.step(cursor, &mut entry, &mut value) == Some(true) {
+        if let Some(pane) = Pane::read(&entry, &mut name) {
+            if count.is_multiple_of(RECORDS_CHECK) {
+                frame.check_memory(RECORDS_BYTES)?;
+            }
+            count += 1;
+            frame.charge(8 + value.len() as u64 / 16)?;
+            match &mut ranking {
+                None => append_record(frame, parts, pane, &name, &value)?,
+                Some(ranking) => ranking.add(frame, parts, pane, &name, &value)?,
+            }
+            if remove {
+                delete(frame, window, pane, &name);
+            }
+        }
         for scratch in [&mut entry, &mut value, &mut name] {
             scratch.clear();
         }
-        if frame.host().state.step(cursor, &mut entry, &mut value) != Some(true) {
-            return Ok(1);
-        }
-        let Some(pane) = Pane::read(&entry, &mut name) else { continue };
-        if count.is_multiple_of(RECORDS_CHECK) {
-            frame.check_memory(RECORDS_BYTES)?;
-        }
-        frame.charge(8 + value.len() as u64 / 16)?;
-        push_record(frame, parts, pane, &name, &value)?;
-        count += 1;
-        frame.raw_seti(-2, count as i64);
-        if remove {
-            delete(frame, window, pane, &name);
-        }
     }
+    if let Some(mut ranking) = ranking {
+        ranking.finish(frame, parts)?;
+    }
+    Ok(1)
+}
+
+/// Appends a result to the list on top.
+pub(super) fn append_record(
+    frame: &mut Frame<'_>,
+    parts: i32,
+    pane: Pane,
+    name: &[u8],
+    value: &[u8],
+) -> Result<(), Raise> {
+    push_record(frame, parts, pane, name, value)?;
+    let len = frame.raw_len(-2) as i64;
+    frame.raw_seti(-2, len + 1);
+    Ok(())
 }
 
 fn push_record(
