@@ -1,6 +1,6 @@
 //! The log in files, each figure beside its floor in the same run.
 //!
-//! `cargo bench --bench log` runs everything; a word after `--` picks parts: append, durable, replay, topic, get, open.
+//! `cargo bench --bench log` runs everything; a word after `--` picks parts: append, durable, together, replay, topic, get, open.
 
 use std::hint::black_box;
 use std::io::Read;
@@ -114,64 +114,79 @@ fn append() {
     start.rate("memcpy of the same bytes", total);
 }
 
-/// Runs `work` for about a second; how often it ran, and how long that took.
-fn for_a_while(mut work: impl FnMut(u64)) -> (u64, Duration) {
-    let start = Instant::now();
-    let mut count = 0;
-    while start.elapsed() < Duration::from_millis(1_500) {
-        work(count);
-        count += 1;
+/// Batches made beforehand, so that making them is not measured.
+struct Batches(std::vec::IntoIter<Events>);
+
+impl Batches {
+    fn new(who: u64, size: u64, bytes: u64) -> Self {
+        let count = (bytes / size / DATA_BYTES as u64).clamp(1, 30_000);
+        Self((0..count).map(|n| batch((who << 40) | (n * size), size)).collect::<Vec<_>>().into_iter())
     }
-    (count, start.elapsed())
+
+    /// Appends for a while; how many, and how long it took.
+    fn append_to(&mut self, log: &FileLog) -> (u64, Duration) {
+        let start = Instant::now();
+        let mut count = 0;
+        while start.elapsed() < Duration::from_millis(1_500) {
+            let Some(events) = self.0.next() else { break };
+            log.append(Commit::of(events)).expect("appends");
+            count += 1;
+        }
+        (count, start.elapsed())
+    }
 }
 
 fn durable() {
     println!("\n# append, acknowledged when it is on the disk");
-    let mut one = 0.0;
     for size in [1, 64, 1_024] {
         let folder = tempfile::tempdir_in(".").expect("a folder");
         let log = FileLog::open(&folder.path().join("log"), options(Durability::Commit)).expect("opens");
         let floor = fs::File::create(folder.path().join("floor")).expect("a file");
-        rustix::fs::fallocate(&floor, rustix::fs::FallocateFlags::empty(), 0, 64 << 20).expect("room");
+        rustix::fs::fallocate(&floor, rustix::fs::FallocateFlags::empty(), 0, 2 << 30).expect("room");
         floor.sync_all().expect("syncs");
-        let bytes = vec![7; size as usize * (DATA_BYTES + 40)];
+        let bytes = vec![7; size as usize * (DATA_BYTES + 32)];
+        let mut batches = Batches::new(0, size, 600 << 20);
         // In turns, since the disk's mood changes.
         let (mut raw, mut own) = ((0, Duration::ZERO), (0, Duration::ZERO));
-        let mut at = 0;
-        for turn in 0..4 {
-            let (count, time) = for_a_while(|n| {
-                let offset = (n % (32 << 20) / bytes.len() as u64) * bytes.len() as u64;
-                floor.write_all_at(&bytes, offset + turn).expect("writes");
+        for _ in 0..4 {
+            let start = Instant::now();
+            while start.elapsed() < Duration::from_millis(1_500) {
+                floor.write_all_at(&bytes, raw.0 * bytes.len() as u64).expect("writes");
                 floor.sync_data().expect("syncs");
-            });
-            raw = (raw.0 + count, raw.1 + time);
-            let (count, time) = for_a_while(|n| {
-                log.append(Commit::of(batch(at + n * size, size))).expect("appends");
-            });
-            at += count * size;
+                raw.0 += 1;
+            }
+            raw.1 += start.elapsed();
+            let (count, time) = batches.append_to(&log);
             own = (own.0 + count, own.1 + time);
         }
         let floor = rate(&format!("floor: write + fdatasync, {size} at once"), raw.0 * size, raw.1);
         let rate = rate(&format!("log, {size} at once"), own.0 * size, own.1);
         println!("{:<58} {:>13.0} %", "  share of the floor", 100.0 * rate / floor);
-        if size == 1 {
-            one = rate;
-        }
     }
+}
+
+fn together() {
+    println!("\n# appenders at the same time, one energy each, acknowledged when it is on the disk");
     let folder = tempfile::tempdir_in(".").expect("a folder");
     let log = FileLog::open(&folder.path().join("log"), options(Durability::Commit)).expect("opens");
     let log = Arc::new(log);
-    let start = Instant::now();
-    let appenders = (0..16_u64).map(|who| {
-        let log = log.clone();
-        thread::spawn(move || {
-            for_a_while(|n| drop(log.append(Commit::of(batch(who << 40 | n, 1))).expect("appends"))).0
-        })
-    });
-    let appenders: Vec<_> = appenders.collect();
-    let count: u64 = appenders.into_iter().map(|thread| thread.join().expect("ends")).sum();
-    let together = rate("log, 16 appenders of 1", count, start.elapsed());
-    println!("{:<58} {:>13.1} times", "  one appender", together / one);
+    let mut one = 0.0;
+    for appenders in [1, 2, 4, 16, 64] {
+        let batches: Vec<Batches> =
+            (0..appenders).map(|who| Batches::new(appenders * 100 + who, 1, 64 << 20)).collect();
+        let start = Instant::now();
+        let threads = batches.into_iter().map(|mut batches| {
+            let log = log.clone();
+            thread::spawn(move || batches.append_to(&log).0)
+        });
+        let threads: Vec<_> = threads.collect();
+        let count: u64 = threads.into_iter().map(|thread| thread.join().expect("ends")).sum();
+        let rate = rate(&format!("{appenders} appenders"), count, start.elapsed());
+        if appenders == 1 {
+            one = rate;
+        }
+        println!("{:<58} {:>13.1} times", "  one appender", rate / one);
+    }
 }
 
 /// A log of a million energies, in the system's cache.
@@ -283,9 +298,10 @@ fn open() {
 
 fn main() {
     let picked: Vec<String> = env::args().skip(1).filter(|word| !word.starts_with('-')).collect();
-    let parts: [(&str, fn()); 6] = [
+    let parts: [(&str, fn()); 7] = [
         ("append", append),
         ("durable", durable),
+        ("together", together),
         ("replay", replay),
         ("topic", topic),
         ("get", get),

@@ -3,8 +3,13 @@
 //! Who finds nobody syncing does it, for all that was written until then; the others wait. While a sync
 //! runs the next appends are written, and one of them leads the next sync. A sync that fails is the last:
 //! what was written since the last good one may be lost, and the log takes nothing more.
+//!
+//! Waiting appenders are woken one by one, and most find all they want to know in a word of their own: woken at once
+//! by a condition variable, they would queue for its lock.
 
+use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::Thread;
 use std::time::Duration;
 
 use crate::disk::File;
@@ -28,6 +33,59 @@ struct State {
     failed: Option<String>,
     /// Whether readers see what is not durable.
     eager: bool,
+    waiting: Vec<Appender>,
+}
+
+/// An appender that waits until the commits below `sequence` are durable.
+#[derive(Debug)]
+struct Appender {
+    sequence: u64,
+    thread: Thread,
+    /// [`WAIT`], [`DURABLE`] or [`LOOK`].
+    word: Arc<AtomicU8>,
+}
+
+const WAIT: u8 = 0;
+/// What it waits for has come.
+const DURABLE: u8 = 1;
+/// It is to look for itself: to lead the next sync, or for what failed.
+const LOOK: u8 = 2;
+
+impl Appender {
+    /// Waits for its turn; true when what it waited for is durable.
+    fn park(word: &AtomicU8) -> bool {
+        loop {
+            match word.load(Ordering::Acquire) {
+                WAIT => std::thread::park(),
+                word => return word == DURABLE,
+            }
+        }
+    }
+
+    fn wake(&self, word: u8) {
+        self.word.store(word, Ordering::Release);
+        self.thread.unpark();
+    }
+}
+
+impl State {
+    /// Those to be woken: whose commits are durable, and one that leads the next sync; all where syncing failed.
+    fn turn(&mut self) -> Vec<(Appender, u8)> {
+        let (durable, failed) = (self.durable.sequence, self.failed.is_some());
+        let mut leads = !failed;
+        let (mut woken, mut waiting) = (Vec::new(), Vec::new());
+        for appender in self.waiting.drain(..) {
+            if appender.sequence <= durable {
+                woken.push((appender, DURABLE));
+            } else if failed || std::mem::take(&mut leads) {
+                woken.push((appender, LOOK));
+            } else {
+                waiting.push(appender);
+            }
+        }
+        self.waiting = waiting;
+        woken
+    }
 }
 
 /// See the module.
@@ -41,7 +99,8 @@ impl Syncer {
     /// Begins at a durable mark. `eager`: readers see what is written before it is durable.
     #[must_use]
     pub fn new(file: Arc<dyn File>, durable: Mark, eager: bool) -> Self {
-        let state = State { written: durable, durable, file, syncing: false, failed: None, eager };
+        let (syncing, failed, waiting) = (false, None, Vec::new());
+        let state = State { written: durable, durable, file, syncing, failed, eager, waiting };
         Self { state: Mutex::new(state), advanced: Condvar::new() }
     }
 
@@ -82,8 +141,7 @@ impl Syncer {
         if state.failed.is_none() {
             state.failed = Some(error.to_string());
         }
-        drop(state);
-        self.advanced.notify_all();
+        self.tell(state);
         error
     }
 
@@ -103,7 +161,16 @@ impl Syncer {
         let mut state = self.state();
         state.durable = state.written;
         state.file = file;
+        self.tell(state);
+    }
+
+    /// Wakes whom a change concerns.
+    fn tell(&self, mut state: MutexGuard<'_, State>) {
+        let woken = state.turn();
         drop(state);
+        for (appender, word) in woken {
+            appender.wake(word);
+        }
         self.advanced.notify_all();
     }
 
@@ -118,10 +185,21 @@ impl Syncer {
                 return Err(Error::Poisoned(reason.clone()));
             }
             if state.syncing {
-                state = self.advanced.wait(state).unwrap_or_else(PoisonError::into_inner);
+                let word = Arc::new(AtomicU8::new(WAIT));
+                let thread = std::thread::current();
+                state.waiting.push(Appender { sequence, thread, word: word.clone() });
+                drop(state);
+                if Appender::park(&word) {
+                    return Ok(());
+                }
+                state = self.state();
                 continue;
             }
             state.syncing = true;
+            drop(state);
+            // Appenders that the last sync has set free write first, and share this one.
+            std::thread::yield_now();
+            state = self.state();
             let (target, file) = (state.written, state.file.clone());
             drop(state);
             let result = file.sync();
@@ -134,7 +212,8 @@ impl Syncer {
                     state.failed.get_or_insert_with(|| format!("a sync failed ({error})"));
                 }
             }
-            self.advanced.notify_all();
+            self.tell(state);
+            state = self.state();
         }
     }
 

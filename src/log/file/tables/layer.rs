@@ -1,7 +1,11 @@
-//! Changes in memory: of each key the last one, in the order of keys.
+//! Changes in memory: of each key the last one.
+//!
+//! Spells change their state far more often than anybody reads it here, so keys are found by a hash; their order is made
+//! when a range is first asked for, a checkpoint say, and kept from then on.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeSet, HashMap};
 use std::ops::Bound;
+use std::sync::{Arc, OnceLock};
 
 use crate::log::{Change, Changes, Direction, Table};
 
@@ -28,7 +32,33 @@ pub struct Layer {
     /// The sequence after the last.
     pub next: u64,
     bytes: usize,
-    tables: [BTreeMap<Box<[u8]>, Slot>; Table::ALL.len()],
+    tables: [Entries; Table::ALL.len()],
+}
+
+/// The entries of a table. The hash map is iterated over only where the order does not show.
+#[derive(Clone, Debug, Default)]
+struct Entries {
+    slots: HashMap<Arc<[u8]>, Slot>,
+    /// All keys, once they were asked for in order.
+    order: OnceLock<BTreeSet<Arc<[u8]>>>,
+}
+
+impl Entries {
+    fn insert(&mut self, key: &[u8], slot: Slot) {
+        let key: Arc<[u8]> = key.into();
+        if let Some(order) = self.order.get_mut() {
+            order.insert(key.clone());
+        }
+        self.slots.insert(key, slot);
+    }
+
+    fn range<'a>(
+        &'a self,
+        bounds: Bounds<'_>,
+    ) -> impl DoubleEndedIterator<Item = (&'a [u8], &'a Slot)> + use<'a> {
+        let order = self.order.get_or_init(|| self.slots.keys().cloned().collect());
+        order.range::<[u8], _>(bounds).filter_map(|key| self.slots.get(key).map(|slot| (&**key, slot)))
+    }
 }
 
 impl Layer {
@@ -60,7 +90,7 @@ impl Layer {
 
     fn put(&mut self, Change { table, key, value }: Change<'_>, sequence: u64) {
         let len = value.map_or(0, <[u8]>::len);
-        if let Some(slot) = self.tables[table as usize - 1].get_mut(key) {
+        if let Some(slot) = self.tables[table as usize - 1].slots.get_mut(key) {
             self.bytes -= slot.value.as_ref().map_or(0, |old| old.len());
             slot.sequence = sequence;
             match (&mut slot.value, value) {
@@ -70,7 +100,7 @@ impl Layer {
         } else {
             self.bytes += key.len() + ENTRY_BYTES;
             let slot = Slot { sequence, value: value.map(Box::from) };
-            self.tables[table as usize - 1].insert(key.into(), slot);
+            self.tables[table as usize - 1].insert(key, slot);
         }
         self.bytes += len;
     }
@@ -78,7 +108,7 @@ impl Layer {
     /// Takes over a later layer.
     pub fn absorb(&mut self, later: &Self) {
         for table in Table::ALL {
-            for (key, slot) in &later.tables[table as usize - 1] {
+            for (key, slot) in &later.tables[table as usize - 1].slots {
                 let change = Change { table, key, value: slot.value.as_deref() };
                 self.put(change, slot.sequence);
             }
@@ -89,7 +119,7 @@ impl Layer {
     /// The last change of a key.
     #[must_use]
     pub fn get(&self, table: Table, key: &[u8]) -> Option<&Slot> {
-        self.tables[table as usize - 1].get(key)
+        self.tables[table as usize - 1].slots.get(key)
     }
 
     /// The last changes of the keys in a range, which must not be empty by its bounds.
@@ -99,8 +129,7 @@ impl Layer {
         bounds: Bounds<'_>,
         direction: Direction,
     ) -> Box<dyn Iterator<Item = (&'a [u8], &'a Slot)> + 'a> {
-        let range = self.tables[table as usize - 1].range::<[u8], _>(bounds);
-        let range = range.map(|(key, slot)| (&**key, slot));
+        let range = self.tables[table as usize - 1].range(bounds);
         match direction {
             Direction::Forward => Box::new(range),
             Direction::Backward => Box::new(range.rev()),
