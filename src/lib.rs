@@ -17,5 +17,6 @@ pub mod projection;
 pub mod regression;
 pub mod router;
 pub mod runeset;
+pub mod server;
 pub mod spell;
 pub mod state;

@@ -1,4 +1,4 @@
-//! A process that is killed: `sanctum append` gets lines until SIGKILL ends it, again and again, over one log.
+//! A process that is killed: it appends, seals, compacts and backs up until SIGKILL ends it, again and again, over one log.
 //!
 //! What it acknowledged is there; what it did not is there as a whole commit or not at all; the log opens every time,
 //! and positions have no gap. The system goes on, so this shows what a process leaves behind, not what a disk
@@ -13,7 +13,7 @@ use std::process::{Child, Command, Stdio};
 use std::time::Duration;
 
 use sanctum::event::{Events, Extra, Head, Ttl, Uuid};
-use sanctum::log::file::{Durability, Options};
+use sanctum::log::file::{Compaction, Durability, Options};
 use sanctum::log::{Commit, Direction, Error, FileLog, Log, Query, cursor};
 use tempfile::TempDir;
 
@@ -85,14 +85,36 @@ fn append_until_killed() {
         let appended = log.append(commit(number)).expect("it appends");
         assert_eq!(appended.count() as u64, BATCH);
         writeln!(out, "stored {}", number + 1).and_then(|()| out.flush()).expect("somebody listens");
-        care(&log, round, number);
+        care(&log, &folder, round, number);
     }
 }
 
-/// What else a process does with a log that must bear to be killed.
-fn care(log: &FileLog, round: u64, number: u64) {
-    // The hook for `compact` and `backup`.
-    let _later = (log, round, number);
+/// What else a process does with a log, and must bear to be killed at. Often enough for most kills to meet one of these.
+fn care(log: &FileLog, folder: &Path, round: u64, number: u64) {
+    match (round % 3, number % 20) {
+        (1, 19) => {
+            let compaction = Compaction { all: true, ..Compaction::default() };
+            log.compact(&compaction, &mut |_| {}).expect("it compacts");
+        }
+        (2, 9) => drop(log.backup(&copy_of(folder), &mut |_| {}).expect("it backs up")),
+        _ => {}
+    }
+}
+
+/// Where the copy of a log is.
+fn copy_of(folder: &Path) -> PathBuf {
+    folder.with_extension("copy")
+}
+
+/// A copy is a log that ends earlier; one whose first making was cut off does not open. The next time completes it.
+fn check_copy(folder: &Path, log: &FileLog, commits: u64) {
+    let copy = copy_of(folder);
+    if let Ok(copied) = FileLog::open_to_read(&copy, options(0)) {
+        assert!(check(&copied, 0, true) <= commits, "the copy has more than the log");
+    }
+    log.backup(&copy, &mut |_| {}).expect("it backs up, whatever was cut off");
+    let copied = FileLog::open_to_read(&copy, options(0)).expect("the copy opens");
+    assert_eq!(check(&copied, commits, true), commits);
 }
 
 /// Starts the appender, and kills it after a while; how many commits it has acknowledged.
@@ -192,6 +214,7 @@ fn a_process_that_is_killed_loses_nothing_that_it_acknowledged() {
         if (round + 1) % KILLS_OF_A_LOG == 0 || round + 1 == kills {
             let log = FileLog::open(&folder, options(0)).expect("it opens");
             assert_eq!(check(&log, acknowledged, true), acknowledged, "what a reader saw");
+            check_copy(&folder, &log, acknowledged);
             segments += log.stat().expect("stat").segments as u64;
             commits += acknowledged;
             log.close().expect("it closes");

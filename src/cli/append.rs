@@ -16,8 +16,10 @@ use super::{DONE, FAULT, usage};
 use crate::engine::seed::{Purpose, SeedOptions, Seeds, Source};
 use crate::engine::{Clock, Intake};
 use crate::event::msgpack::write_str;
-use crate::event::{EventRef, Events, Expect, Extra, Fields, Ttl, Uuid, json};
+use crate::event::{Events, Expect, Fields, Ttl, Uuid};
+use crate::log::defaults::Defaults;
 use crate::log::file::Durability;
+use crate::log::receipts::write_receipts;
 use crate::log::{Appended, Commit, Conflict, FileLog, Log, Query};
 use crate::router::pattern::Pattern;
 use crate::runeset::Diagnostic;
@@ -186,53 +188,23 @@ impl Args {
         }
     }
 
-    /// Whether an energy may lack something that flags say.
-    fn has_defaults(&self) -> bool {
-        self.stream.is_some()
-            || self.id.is_some()
-            || self.content.is_some()
-            || !self.tag.is_empty()
-            || self.ttl != Ttl::Forever
-            || self.expect != Expect::Any
-    }
-
-    /// Energies with what flags say where they do not. `is_first` says whether the first one is the first of all.
-    fn complete(&self, events: &Events, is_first: bool) -> Events {
-        let mut out = Events::with_capacity(events.len(), events.byte_len());
-        if events.is_checked() || self.id.is_some() || self.expect != Expect::Any {
-            out.require_check();
+    /// What energies get that do not say it themselves.
+    fn defaults(&self) -> Defaults {
+        Defaults {
+            stream: self.stream.clone(),
+            id: self.id,
+            tags: self.tag.clone(),
+            ttl: self.ttl,
+            content: self.content.clone(),
+            expect: self.expect,
         }
-        for (index, event) in events.iter().enumerate() {
-            let mut head = *event.head();
-            head.topic = out.store_topic(event.topic_bytes());
-            head.data = out.store(event.data());
-            head.stream = match &self.stream {
-                // An own stream is a span of its own, even where it reads like the topic.
-                _ if event.head().stream != event.head().topic => out.store(event.stream_bytes()),
-                Some(stream) => out.store(stream.as_bytes()),
-                None => head.topic,
-            };
-            if head.id.is_nil() {
-                head.id = self.id.unwrap_or_default();
-            }
-            let mut extra = event.extra().cloned().unwrap_or_default();
-            for (tag, value) in &self.tag {
-                extra.tags.entry(tag.clone()).or_insert_with(|| value.clone());
-            }
-            extra.ttl = if extra.ttl == Ttl::Forever { self.ttl } else { extra.ttl };
-            extra.content = extra.content.or_else(|| self.content.clone());
-            if is_first && index == 0 && extra.expect == Expect::Any {
-                extra.expect = self.expect;
-            }
-            out.push(head, (extra != Extra::default()).then_some(extra));
-        }
-        out
     }
 }
 
 /// Appends what sources give.
 struct Appender<'a> {
     args: &'a Args,
+    defaults: Defaults,
     log: &'a FileLog,
     /// `None` once nobody reads receipts; energies are appended all the same.
     stdout: Option<StdoutLock<'static>>,
@@ -245,7 +217,8 @@ impl<'a> Appender<'a> {
         if let Some(after) = args.unless_after {
             within(log, after)?;
         }
-        Ok(Self { args, log, stdout: Some(io::stdout().lock()), line: Vec::new(), is_first: true })
+        let (defaults, stdout) = (args.defaults(), Some(io::stdout().lock()));
+        Ok(Self { args, defaults, log, stdout, line: Vec::new(), is_first: true })
     }
 
     /// Commits one energy; false when it was refused, which is reported.
@@ -317,8 +290,7 @@ impl<'a> Appender<'a> {
             return Ok(None);
         }
         let is_first = std::mem::take(&mut self.is_first);
-        let mut events =
-            if self.args.has_defaults() { self.args.complete(&events, is_first) } else { events };
+        let mut events = self.defaults.complete(events, is_first);
         for head in events.heads_mut().iter_mut().filter(|head| head.id.is_nil()) {
             head.id = Uuid::now_v7();
         }
@@ -365,16 +337,7 @@ impl<'a> Appender<'a> {
     fn acknowledge(&mut self, appended: &Appended, kept: Option<&Events>) -> io::Result<()> {
         let Some(stdout) = &mut self.stdout else { return Ok(()) };
         self.line.clear();
-        let events = kept.unwrap_or(&appended.batch);
-        let mut receipts = appended.receipts().peekable();
-        for (index, event) in events.iter().enumerate() {
-            let receipt = receipts.next_if(|(at, _)| *at == index).map(|(_, receipt)| receipt);
-            let (id, place) = match receipt {
-                Some(receipt) => (receipt.id, Some((receipt.position, receipt.version))),
-                None => (event.head().id, None),
-            };
-            write_receipt(id, place, event, &mut self.line)?;
-        }
+        write_receipts(appended, kept, &mut self.line);
         match stdout.write_all(&self.line).and_then(|()| stdout.flush()) {
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => {
                 self.stdout = None;
@@ -383,29 +346,6 @@ impl<'a> Appender<'a> {
             written => written,
         }
     }
-}
-
-/// A receipt; `place` is position and version.
-fn write_receipt(
-    id: Uuid,
-    place: Option<(u64, u64)>,
-    event: EventRef<'_>,
-    out: &mut Vec<u8>,
-) -> io::Result<()> {
-    out.push(b'{');
-    if let Some((position, _)) = place {
-        write!(out, "\"position\":{position},")?;
-    }
-    write!(out, "\"id\":\"{id}\"")?;
-    if let Some(stream) = event.stream() {
-        out.extend_from_slice(b",\"stream\":");
-        json::write_string(stream, out);
-    }
-    if let Some((_, version)) = place {
-        write!(out, ",\"version\":{version}")?;
-    }
-    out.extend_from_slice(b"}\n");
-    Ok(())
 }
 
 /// The first energies of a batch.

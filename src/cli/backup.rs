@@ -2,7 +2,7 @@
 
 use std::collections::HashSet;
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::thread;
 
 use anyhow::{Context, anyhow};
@@ -34,7 +34,7 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<u8> {
     let copy = Plane::at(args.to.clone(), args.plane.name());
-    if copy.folder() == args.plane.folder() {
+    if is_within(&args.to, &args.plane) {
         return Err(usage("a copy needs a folder of its own: DIR is where the log is"));
     }
     let log = args.plane.read()?;
@@ -50,6 +50,16 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     }
     console::print(&format!("{object}\n"))?;
     Ok(DONE)
+}
+
+/// Whether a folder is that of the log, or among its files, by whatever name.
+fn is_within(to: &Path, log: &Plane) -> bool {
+    let Ok(data) = log.data().canonicalize() else { return false };
+    // What is not there yet lies where the nearest folder above it does.
+    let above = std::path::absolute(to).ok();
+    let above = above.as_deref().and_then(|to| to.ancestors().find_map(|path| path.canonicalize().ok()));
+    to.canonicalize().is_ok_and(|to| to == data)
+        || above.is_some_and(|to| to.starts_with(data.join("planes")))
 }
 
 /// Copies the content that energies refer to and the copy does not have.

@@ -98,6 +98,9 @@ pub struct Args {
     again: bool,
 }
 
+/// A run is the only writer of its log.
+pub(super) const OUTRUN: &str = "the log was written to by somebody else meanwhile; run again";
+
 /// Where a run's log is.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
 enum LogKind {
@@ -269,6 +272,7 @@ impl<'a> Plan<'a> {
             Err(Failure::Sink(error)) => return Err(error).context("cannot write the output"),
             Err(Failure::Log(error)) => return Err(error.into()),
             Err(Failure::Content(error)) => return Err(error.into()),
+            Err(Failure::Outrun) => anyhow::bail!(OUTRUN),
         };
         if let Some(log) = &log {
             log.sync()?;

@@ -49,7 +49,11 @@ fn parse_rate(text: &str) -> Result<u64, String> {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<u8> {
-    let log = args.plane.write_existing(Durability::Commit, "compaction writes segments anew")?;
+    let log = if args.dry_run {
+        args.plane.read()?
+    } else {
+        args.plane.write_existing(Durability::Commit, "compaction writes segments anew")?
+    };
     let options = Compaction {
         all: args.all,
         floor: args.before,

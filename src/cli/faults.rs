@@ -2,13 +2,13 @@
 
 use anyhow::bail;
 use clap::Subcommand;
-use serde_json::{Value, json};
 
 use super::DONE;
 use super::format::Format;
 use super::output::print_rows;
 use super::plane::Plane;
 use super::selection::Place;
+use crate::engine::inspection;
 use crate::engine::release::{FaultRecord, Verdict, records};
 use crate::log::file::Durability;
 use crate::log::{Commit, FileLog, Log};
@@ -81,19 +81,14 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
 }
 
 fn list(args: &Args) -> anyhow::Result<()> {
-    let records = records(&args.plane.read()?)?;
-    let wanted = |record: &&FaultRecord| {
-        (args.all || record.verdict.is_none())
-            && args.spell.as_deref().is_none_or(|spell| spell == record.spell())
-    };
-    print_rows(records.iter().filter(wanted).map(|record| row(record, false)), args.format)?;
+    print_rows(inspection::faults(&args.plane.read()?, args.spell.as_deref(), args.all)?, args.format)?;
     Ok(())
 }
 
 fn show(place: Place, plane: &Plane) -> anyhow::Result<()> {
     let log = plane.read()?;
     let record = find(&log, &records(&log)?, place)?;
-    print_rows([row(&record, true)], Format::Ndjson)?;
+    print_rows([inspection::fault(&record, true)], Format::Ndjson)?;
     Ok(())
 }
 
@@ -129,34 +124,4 @@ fn find(log: &FileLog, records: &[FaultRecord], place: Place) -> anyhow::Result<
         bail!("the energy at position {position} is no record of a fault; `sanctum faults` lists those");
     };
     Ok(record.clone())
-}
-
-fn row(record: &FaultRecord, whole: bool) -> Value {
-    let member = |name: &str| json_of(record.member(name));
-    let verdict = match record.verdict {
-        None => "open",
-        Some(Verdict::Discarded) => "discarded",
-        Some(Verdict::Wanted) => "to be released",
-        Some(Verdict::Released) => "released",
-    };
-    let mut row = json!({
-        "position": record.position, "id": record.id.to_string(), "spell": record.spell(), "status": verdict,
-        "kind": member("kind"), "error": member("error"), "line": member("line"),
-        "energy": { "position": member("position"), "id": member("id"), "topic": member("topic") },
-    });
-    if whole {
-        row["energy"]["time"] = record.time_ms.into();
-        row["energy"]["data"] = member("event");
-    }
-    row
-}
-
-/// A value as JSON, as energies are printed.
-fn json_of(value: &rmpv::Value) -> Value {
-    let (mut bytes, mut text) = (Vec::new(), Vec::new());
-    if rmpv::encode::write_value(&mut bytes, value).is_err() {
-        return Value::Null;
-    }
-    crate::event::json::write_value(&bytes, &mut text);
-    serde_json::from_slice(&text).unwrap_or(Value::Null)
 }

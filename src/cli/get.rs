@@ -1,11 +1,14 @@
 //! `sanctum get`: one energy.
 
+use anyhow::bail;
+
 use super::DONE;
 use super::format::Format;
 use super::output::print_energy;
 use super::plane::Plane;
 use super::selection::Place;
 use crate::event::Events;
+use crate::log::place::PlaceError;
 
 /// Print one energy
 #[derive(Debug, clap::Args)]
@@ -25,7 +28,12 @@ pub struct Args {
 pub fn run(args: &Args) -> anyhow::Result<u8> {
     let log = args.plane.read()?;
     let mut batch = Events::default();
-    args.place.read(&log, &mut batch)?;
+    match args.place.read(&log, &mut batch) {
+        Err(PlaceError::Ended(position)) if log.is_lost(position) => {
+            bail!("the energy at position {position} is lost: the log was damaged there and repaired")
+        }
+        read => read?,
+    };
     print_energy(batch.get(0), args.format)?;
     Ok(DONE)
 }

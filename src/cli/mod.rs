@@ -25,6 +25,7 @@ mod freeze;
 mod get;
 mod graph;
 mod history;
+mod live;
 mod new;
 mod next;
 mod output;
@@ -36,11 +37,13 @@ mod prompt;
 mod repair;
 mod replay;
 mod selection;
+mod serve;
 mod spells;
 mod stat;
 mod state;
 mod summary;
 mod test;
+mod token;
 mod topics;
 mod trace;
 mod transfer;
@@ -82,6 +85,8 @@ enum Command {
     Check(check::Args),
     New(new::Args),
     Bundle(bundle::Args),
+    Serve(serve::Args),
+    Token(token::Args),
     Append(append::Args),
     Cat(cat::CatArgs),
     Tac(cat::TacArgs),
@@ -149,6 +154,8 @@ impl Command {
             Self::Check(args) => check::run(&args),
             Self::New(args) => new::run(&args),
             Self::Bundle(args) => bundle::run(&args),
+            Self::Token(args) => token::run(&args),
+            Self::Serve(args) => serve::run(&args),
             Self::Append(args) => append::run(&args),
             Self::Cat(args) => cat::run_cat(&args),
             Self::Tac(args) => cat::run_tac(&args),

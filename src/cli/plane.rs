@@ -4,7 +4,7 @@
 //! that does, since most write for a moment only, and then says who it is.
 
 use std::fs;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -21,7 +21,7 @@ use crate::log::{Error, FileLog};
 /// How long a lock is waited for.
 const LOCK_WAIT_MS: u64 = 2_000;
 /// How often it is tried.
-const LOCK_EVERY: Duration = Duration::from_millis(20);
+const LOCK_EVERY: Duration = Duration::from_millis(5);
 /// The longest name of a plane, in bytes.
 const NAME_BYTES_MAX: usize = 64;
 
@@ -51,6 +51,12 @@ impl Plane {
     #[must_use]
     pub fn at(data: PathBuf, plane: &str) -> Self {
         Self { data, plane: plane.to_owned() }
+    }
+
+    /// The folder of all planes.
+    #[must_use]
+    pub fn data(&self) -> &Path {
+        &self.data
     }
 
     /// The plane's name.

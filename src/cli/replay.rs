@@ -10,12 +10,12 @@ use super::console::{self, Faults};
 use super::format::{Format, Formatter};
 use super::plane::Plane;
 use super::selection::{Place, within};
-use super::{DONE, FAULT, prompt, state};
+use super::{DONE, FAULT, prompt};
 use crate::blob::Contents;
 use crate::blob::store::Access;
-use crate::engine::Failure;
 use crate::engine::batch::{self, Item, Request};
 use crate::engine::replay::{Audience, Comparison, Counts, Difference, Extent, Replay, Replayed};
+use crate::engine::{Failure, inspection};
 use crate::log::FileLog;
 use crate::regression::compare::diff;
 use crate::runeset::diagnostic::Severity;
@@ -106,7 +106,7 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     let Some(spell) = args.source.load()? else { return Ok(FAULT) };
     let log = args.plane.read()?;
     if args.diff {
-        state::known(&log, &spell.name)?;
+        inspection::known(&log, &spell.name)?;
     }
     let until = args.until.map(|place| place.position(&log)).transpose()?;
     let after = args.after.map(|after| within(&log, after)).transpose()?;
@@ -155,6 +155,7 @@ pub fn settled<T>(result: Result<T, Failure>) -> anyhow::Result<T> {
         Failure::Sink(error) => anyhow::Error::from(error).context("cannot write the output"),
         Failure::Log(error) => error.into(),
         Failure::Content(error) => error.into(),
+        Failure::Outrun => anyhow::anyhow!(super::cast::OUTRUN),
     })
 }
 

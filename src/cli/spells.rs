@@ -1,17 +1,14 @@
 //! `sanctum spells`: where spells stand in a log, and moving them.
 
-use std::collections::BTreeMap;
-
 use anyhow::bail;
 use clap::Subcommand;
-use serde_json::json;
 
+use super::DONE;
 use super::format::Format;
 use super::output::print_rows;
 use super::plane::Plane;
 use super::selection::absolute;
-use super::{DONE, state};
-use crate::engine::release::records;
+use crate::engine::inspection;
 use crate::engine::resume::{Standing, first_since, forget_flushes};
 use crate::log::file::Durability;
 use crate::log::{Commit, FileLog, Log, Table};
@@ -68,30 +65,13 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
 }
 
 fn list(args: &Args) -> anyhow::Result<()> {
-    let log = args.plane.read()?;
-    let mut faults: BTreeMap<String, (u64, u64)> = BTreeMap::new();
-    for record in records(&log)? {
-        let (all, open) = faults.entry(record.spell().to_owned()).or_default();
-        *all += 1;
-        *open += u64::from(record.verdict.is_none());
-    }
-    let mut rows = Vec::new();
-    for (name, value) in log.values(Table::Spell, b"")? {
-        let Some(standing) = Standing::read(&value) else { continue };
-        let name = String::from_utf8_lossy(&name).into_owned();
-        let (all, open) = faults.get(&name).copied().unwrap_or_default();
-        rows.push(json!({
-            "spell": name, "position": standing.next, "lag": log.visible().saturating_sub(standing.next),
-            "waiting": standing.waiting.len(), "faults": all, "quarantine": open,
-        }));
-    }
-    print_rows(rows, args.format)?;
+    print_rows(inspection::spells(&args.plane.read()?)?, args.format)?;
     Ok(())
 }
 
 fn rewind(spell: &str, to: &str, fresh: bool, plane: &Plane) -> anyhow::Result<()> {
     let log = plane.write_existing(Durability::Commit, "where a spell stands is written to the log")?;
-    state::known(&log, spell)?;
+    inspection::known(&log, spell)?;
     let next = place_of(&log, to)?;
     let standing = log.value(Table::Spell, spell.as_bytes())?.as_deref().and_then(Standing::read);
     let epoch = standing.map_or(0, |standing| standing.epoch) + 1;

@@ -3,20 +3,18 @@
 //! A key on the command line is JSON where it is that (`7`, `true`, `["eu",3]`, `"7"`), else text as it stands. What is
 //! written is a change in the log as a spell's own is: it survives, and a run that starts later sees it.
 
-use std::io;
-
 use anyhow::{anyhow, bail};
 use clap::Subcommand;
-use serde_json::{Value, json};
 
 use super::format::Format;
 use super::output::print_rows;
 use super::plane::Plane;
 use super::{DONE, usage};
+use crate::engine::inspection::{self, InspectionError};
 use crate::event::json as text;
 use crate::log::file::Durability;
-use crate::log::{Commit, FileLog, Log, Table};
-use crate::state::{Address, key};
+use crate::log::{Commit, Log, Table};
+use crate::state::Address;
 
 /// Read what spells keep: `state` and buckets
 ///
@@ -154,16 +152,16 @@ fn get(entry: &Entry) -> anyhow::Result<()> {
     let log = entry.plane.read()?;
     let value = log.value(Table::State, &entry.address()?)?;
     let Some(value) = value else {
-        known(&log, &entry.place.spell)?;
+        inspection::known(&log, &entry.place.spell)?;
         bail!("spell `{}` keeps nothing under the key {}", entry.place, entry.key);
     };
-    print_rows([shown(&value)], Format::Ndjson)?;
+    print_rows([inspection::shown(&value)], Format::Ndjson)?;
     Ok(())
 }
 
 impl Entry {
     fn address(&self) -> anyhow::Result<Vec<u8>> {
-        let (scope, key) = (lane_of(self.lane.as_deref())?, key_of(&self.key)?);
+        let (scope, key) = (inspection::lane_of(self.lane.as_deref()), asked(inspection::key_of(&self.key))?);
         let bucket = self.place.bucket.as_deref().unwrap_or_default().as_bytes();
         let mut address = Vec::new();
         Address { spell: self.place.spell.as_bytes(), scope: &scope, bucket, key: &key }.write(&mut address);
@@ -187,7 +185,7 @@ fn write(entry: &Entry, value: Option<&[u8]>, force: bool) -> anyhow::Result<()>
         ));
     }
     let log = entry.plane.write_existing(Durability::Commit, "what a spell keeps is written to the log")?;
-    known(&log, &entry.place.spell)?;
+    inspection::known(&log, &entry.place.spell)?;
     let (address, mut commit) = (entry.address()?, Commit::default());
     match value {
         Some(value) => commit.changes.put(Table::State, &address, value),
@@ -203,68 +201,31 @@ fn write(entry: &Entry, value: Option<&[u8]>, force: bool) -> anyhow::Result<()>
 
 fn print_range(args: &Range) -> anyhow::Result<()> {
     let log = args.plane.read()?;
-    known(&log, &args.place.spell)?;
-    let lane = args.lane.as_deref().map(|lane| lane_of(Some(lane))).transpose()?;
-    let bound = |text: &Option<String>| text.as_deref().map(bound_of).transpose();
-    let (from, to, prefix) = (bound(&args.from)?, bound(&args.to)?, bound(&args.prefix)?);
-    let bucket = args.place.bucket.as_deref().unwrap_or_default().as_bytes();
-    let mut rows = Vec::new();
-    for (address, value) in log.values(Table::State, &Address::prefix_of(&args.place.spell))? {
-        let Some(at) = Address::read(&address) else { continue };
-        let wanted = at.bucket == bucket
-            && lane.as_deref().is_none_or(|lane| lane == at.scope)
-            && from.as_deref().is_none_or(|from| at.key >= from)
-            && to.as_deref().is_none_or(|to| at.key < to)
-            && prefix.as_deref().is_none_or(|prefix| at.key.starts_with(prefix));
-        if wanted {
-            rows.push((at.key.to_owned(), row(&at, &value, false)?));
-        }
-    }
-    // Lanes lie one after the other; keys are what is asked for.
-    rows.sort_by(|left, right| left.0.cmp(&right.0));
-    if args.reverse {
-        rows.reverse();
-    }
-    let rows = rows.into_iter().map(|(_, row)| row).take(args.limit.unwrap_or(usize::MAX));
-    print_rows(rows, args.format)?;
+    let range = inspection::Range {
+        bucket: args.place.bucket.clone().unwrap_or_default(),
+        lane: args.lane.clone(),
+        from: args.from.clone(),
+        to: args.to.clone(),
+        prefix: args.prefix.clone(),
+        reverse: args.reverse,
+        limit: args.limit.unwrap_or(usize::MAX),
+    };
+    print_rows(asked(range.rows(&log, &args.place.spell))?, args.format)?;
     Ok(())
 }
 
 fn export(place: &Place, plane: &Plane) -> anyhow::Result<()> {
     let log = plane.read()?;
-    known(&log, &place.spell)?;
+    inspection::known(&log, &place.spell)?;
     let mut rows = Vec::new();
     for (address, value) in log.values(Table::State, &Address::prefix_of(&place.spell))? {
         let Some(at) = Address::read(&address) else { continue };
         if place.bucket.as_deref().is_none_or(|bucket| bucket.as_bytes() == at.bucket) {
-            rows.push(row(&at, &value, true)?);
+            rows.push(inspection::entry(&at, &value, true)?);
         }
     }
     print_rows(rows, Format::Ndjson)?;
     Ok(())
-}
-
-/// An entry as an object; with its bucket where that is not known from the question.
-fn row(at: &Address<'_>, value: &[u8], with_bucket: bool) -> anyhow::Result<Value> {
-    let mut object = json!({});
-    if with_bucket && !at.bucket.is_empty() {
-        object["bucket"] = String::from_utf8_lossy(at.bucket).into();
-    }
-    if !at.scope.is_empty() {
-        object["lane"] = shown(at.scope);
-    }
-    let mut key = Vec::new();
-    key::decode(at.key, &mut key)?;
-    object["key"] = shown(&key);
-    object["value"] = shown(value);
-    Ok(object)
-}
-
-/// MessagePack as JSON.
-pub fn shown(data: &[u8]) -> Value {
-    let mut bytes = Vec::new();
-    text::write_value(data, &mut bytes);
-    serde_json::from_slice(&bytes).unwrap_or(Value::Null)
 }
 
 fn msgpack_of(text: &str) -> Result<Vec<u8>, text::JsonError> {
@@ -273,43 +234,10 @@ fn msgpack_of(text: &str) -> Result<Vec<u8>, text::JsonError> {
     Ok(out)
 }
 
-/// The MessagePack of an argument: JSON, or text as it stands.
-pub fn argument(text: &str) -> Vec<u8> {
-    msgpack_of(text).unwrap_or_else(|_| {
-        let mut out = Vec::new();
-        crate::event::msgpack::write_bytes(&mut out, text.as_bytes());
-        out
+/// A key that is none is an error of the command line.
+fn asked<T>(result: Result<T, InspectionError>) -> anyhow::Result<T> {
+    result.map_err(|error| match error {
+        InspectionError::Key { .. } => usage(error.to_string()),
+        error => error.into(),
     })
-}
-
-fn key_of(text: &str) -> anyhow::Result<Vec<u8>> {
-    let mut key = Vec::new();
-    key::encode(&argument(text), &mut key).map_err(|error| usage(format!("the key {text}: {error}")))?;
-    Ok(key)
-}
-
-fn bound_of(text: &str) -> anyhow::Result<Vec<u8>> {
-    let mut key = Vec::new();
-    key::encode_bound(&argument(text), &mut key)
-        .map_err(|error| usage(format!("the key {text}: {error}")))?;
-    Ok(key)
-}
-
-/// A lane's key as addresses have it.
-fn lane_of(text: Option<&str>) -> io::Result<Vec<u8>> {
-    Ok(text.map(argument).unwrap_or_default())
-}
-
-/// An error when the log has never seen the spell.
-pub fn known(log: &FileLog, spell: &str) -> anyhow::Result<()> {
-    if log.value(Table::Spell, spell.as_bytes())?.is_some() {
-        return Ok(());
-    }
-    let spells = log.values(Table::Spell, b"")?;
-    let names: Vec<_> =
-        spells.iter().map(|(name, _)| format!("`{}`", String::from_utf8_lossy(name))).collect();
-    match names.is_empty() {
-        true => bail!("no spell has run on this log yet"),
-        false => bail!("no spell `{spell}` has run on this log; there are {}", names.join(", ")),
-    }
 }

@@ -63,7 +63,7 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     };
     let text = match args.format {
         Format::Text => text(&trace).into_bytes(),
-        Format::Json => object(&trace)?,
+        Format::Json => trace.to_json(),
         Format::Dot => dot(&trace).into_bytes(),
     };
     let mut stdout = std::io::stdout().lock();
@@ -118,31 +118,6 @@ fn describe(event: EventRef<'_>, width: usize) -> String {
     }
     let topic = event.topic().unwrap_or("-");
     format!("{:<width$}  {topic}  {}  {}  {shown}", head.position, rfc_3339(head.time_ms), head.id)
-}
-
-/// The tree as one line of JSON.
-fn object(trace: &Trace) -> std::io::Result<Vec<u8>> {
-    let mut out = Vec::new();
-    let list = |range: std::ops::Range<usize>, out: &mut Vec<u8>| {
-        for index in range.clone() {
-            if index > range.start {
-                out.push(b',');
-            }
-            json::write_event(trace.events.get(index), out);
-        }
-    };
-    out.extend_from_slice(b"{\"ancestors\":[");
-    list(0..trace.traced, &mut out);
-    out.extend_from_slice(b"],\"energy\":");
-    json::write_event(trace.energy(), &mut out);
-    out.extend_from_slice(b",\"descendants\":[");
-    list(trace.traced + 1..trace.events.len(), &mut out);
-    out.push(b']');
-    if let Some(lost) = trace.lost {
-        write!(out, ",\"lost\":\"{lost}\"")?;
-    }
-    writeln!(out, ",\"cut\":{}}}", trace.has_more_ancestors || trace.has_more_descendants)?;
-    Ok(out)
 }
 
 /// The tree as a graph.

@@ -5,11 +5,11 @@
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Duration;
 
 use anyhow::Context;
-use notify::{Event, EventKind, RecursiveMode, Watcher};
+use notify::{Event, EventKind, RecommendedWatcher, RecursiveMode, Watcher};
 
 use super::console;
 use crate::engine::batch::{Item, Request};
@@ -17,6 +17,8 @@ use crate::runeset::files::SEED_KINDS;
 
 /// Changes within this time of each other give one run.
 const SETTLE: Duration = Duration::from_millis(100);
+/// How often it is looked whether the watch is over.
+const LOOK: Duration = Duration::from_millis(200);
 /// Folders that are watched.
 const FOLDERS_MAX: usize = 1_000;
 /// Folders that hold no spells and many files.
@@ -28,40 +30,66 @@ pub fn run(
     output: Option<&Path>,
     mut once: impl FnMut() -> anyhow::Result<u8>,
 ) -> anyhow::Result<u8> {
-    let (sender, changes) = channel::<notify::Result<Event>>();
-    let mut watcher = notify::recommended_watcher(sender).context("cannot watch files")?;
-    let mut watched = BTreeSet::new();
+    let mut watch = Watch::new()?;
     loop {
         // Before the run, so that no change during it is missed.
-        for folder in folders(request) {
-            if watched.insert(folder.clone()) && watcher.watch(&folder, RecursiveMode::NonRecursive).is_err()
-            {
-                watched.remove(&folder);
-            }
-        }
+        watch.cover(request);
         match once() {
             Err(error) if super::is_broken_pipe(&error) => return Err(error),
             Err(error) => console::error(&format!("{error:#}")),
             Ok(_) => {}
         }
         console::tell("watching for changes; Ctrl-C ends\n");
-        let Some(changed) = wait(&changes, output) else {
+        let Some(changed) = watch.wait(output, || false) else {
             anyhow::bail!("files are not watched any more");
         };
         console::tell(&format!("\n{} changed\n", changed.display()));
     }
 }
 
-/// The first file that changed, once it and others are quiet; `None` when no changes can come any more.
-fn wait(changes: &Receiver<notify::Result<Event>>, output: Option<&Path>) -> Option<PathBuf> {
-    let output = output.and_then(|path| path.canonicalize().ok());
-    let changed = loop {
-        if let Some(path) = relevant(changes.recv().ok()?, output.as_deref()) {
-            break path;
+/// The folders of a run under watch.
+pub struct Watch {
+    watcher: RecommendedWatcher,
+    changes: Receiver<notify::Result<Event>>,
+    folders: BTreeSet<PathBuf>,
+}
+
+impl Watch {
+    /// Watches nothing yet.
+    pub fn new() -> anyhow::Result<Self> {
+        let (sender, changes) = channel();
+        let watcher = notify::recommended_watcher(sender).context("cannot watch files")?;
+        Ok(Self { watcher, changes, folders: BTreeSet::new() })
+    }
+
+    /// Watches the folders of everything that a run reads.
+    pub fn cover(&mut self, request: &Request) {
+        for folder in folders(request) {
+            if self.folders.insert(folder.clone())
+                && self.watcher.watch(&folder, RecursiveMode::NonRecursive).is_err()
+            {
+                self.folders.remove(&folder);
+            }
         }
-    };
-    while changes.recv_timeout(SETTLE).is_ok() {}
-    Some(changed)
+    }
+
+    /// The first file that changed, once it and others are quiet; `None` when it is over, or no changes can come any
+    /// more.
+    pub fn wait(&self, output: Option<&Path>, is_over: impl Fn() -> bool) -> Option<PathBuf> {
+        let output = output.and_then(|path| path.canonicalize().ok());
+        let changed = loop {
+            match self.changes.recv_timeout(LOOK) {
+                Err(RecvTimeoutError::Timeout) if !is_over() => {}
+                change => {
+                    if let Some(path) = relevant(change.ok()?, output.as_deref()) {
+                        break path;
+                    }
+                }
+            }
+        };
+        while self.changes.recv_timeout(SETTLE).is_ok() {}
+        Some(changed)
+    }
 }
 
 /// The file that an event is about, if a run reads such files.

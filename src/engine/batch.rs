@@ -58,6 +58,8 @@ pub struct Request {
     pub seeds: Vec<Item>,
     /// Whether every instruction is counted.
     pub exact: bool,
+    /// What a fault does where neither spell nor runeset say it; `None`: it stops.
+    pub fault: Option<Fault>,
 }
 
 /// What was loaded.
@@ -113,6 +115,7 @@ pub fn load(
 ) -> Result<Batch, Vec<Diagnostic>> {
     let mut loader = Loader {
         clocks: clocks(request.exact),
+        fault: request.fault.unwrap_or(Fault::Stop),
         batch: Batch { spells: Vec::new(), seeds: Vec::new(), runeset: Runeset::empty() },
         problems: Vec::new(),
     };
@@ -133,6 +136,7 @@ pub fn load(
 
 struct Loader {
     clocks: Clocks,
+    fault: Fault,
     batch: Batch,
     problems: Vec<Diagnostic>,
 }
@@ -215,7 +219,7 @@ impl Loader {
         let folder = file.parent().unwrap_or(Path::new(""));
         let modules = Modules::shown(folder, shown(base, folder));
         let limits = entry.map_or_else(StatedLimits::default, |(runeset, _)| runeset.limits);
-        let fault = entry.and_then(|(runeset, _)| runeset.fault).unwrap_or(Fault::Stop);
+        let fault = entry.and_then(|(runeset, _)| runeset.fault).unwrap_or(self.fault);
         match spell::load(Origin { path, source, modules, entry, limits, fault }, self.clocks) {
             // It may have been meant to have another name.
             Ok(_) if entry.is_some_and(|(_, entry)| entry.is_flawed) => {}

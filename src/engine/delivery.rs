@@ -4,7 +4,8 @@
 //! times. So batches are cut, and timers fire, at the same places in every run.
 //!
 //! A spell's clock is the latest time among the energies of its topics, its filter aside: it stands
-//! still while nothing comes, and never goes back. Ticks lie on multiples of `every`.
+//! still while nothing comes, and never goes back. A live run has the server's clock in its log, as energies of
+//! [`TICK_TOPIC`]: they move the clocks of all spells that have one. Ticks lie on multiples of `every`.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -20,6 +21,8 @@ use crate::log::{Error, Log};
 use crate::router::{Router, Subscriptions};
 use crate::spell::{Spell, Task, lane_key};
 
+/// The topic of the energies by which the clock of a live run reaches spells.
+pub const TICK_TOPIC: &str = "sanctum.tick";
 /// Ticks that one energy makes due at most; of a longer gap the last ones are given.
 const TICKS_MAX: i64 = 1_000;
 
@@ -196,6 +199,9 @@ impl Deliveries {
         is_wanted: impl Fn(u32) -> bool,
     ) {
         let event = events.get(index as usize);
+        if event.topic_bytes() == TICK_TOPIC.as_bytes() {
+            return self.deliver_time(events, index, plan, is_wanted);
+        }
         for &id in self.router.route(event.topic_bytes()) {
             let target = &mut self.targets[id as usize];
             if event.head().position < target.from || !is_wanted(id) {
@@ -208,6 +214,40 @@ impl Deliveries {
             }
             target.deliver(events, index, event, plan);
         }
+    }
+
+    /// Delivers an energy of the server's clock: it moves the clock of every spell that has one, and is cast by those
+    /// alone that draw on it.
+    fn deliver_time(
+        &mut self,
+        events: &Arc<Events>,
+        index: u32,
+        plan: &mut Plan,
+        is_wanted: impl Fn(u32) -> bool,
+    ) {
+        let event = events.get(index as usize);
+        let drawing = self.router.route(event.topic_bytes());
+        for target in &mut self.targets {
+            if event.head().position < target.from || !is_wanted(target.id) {
+                continue;
+            }
+            target.advance(event.head().time_ms, index, plan);
+            if !drawing.contains(&target.id) {
+                continue;
+            }
+            if target.spell.filter.as_ref().is_some_and(|filter| !filter.matches(event)) {
+                plan.filtered[target.id as usize] += 1;
+                continue;
+            }
+            target.deliver(events, index, event, plan);
+        }
+    }
+
+    /// The earliest time at which a batch or a tick of any spell is due; the least number for a timer that time
+    /// itself has to start. `None` where nothing waits for time.
+    #[must_use]
+    pub fn due_ms(&self) -> Option<i64> {
+        self.targets.iter().filter(|target| target.is_timed).filter_map(Target::earliest_ms).min()
     }
 
     /// Delivers one energy to one spell once more, whatever its topic, its filter and its place.
@@ -297,6 +337,13 @@ impl Target {
                 self.fire(index, plan);
             }
         }
+    }
+
+    /// When its next batch or tick is due.
+    fn earliest_ms(&self) -> Option<i64> {
+        let batches = self.pending.values().map(|pending| pending.due_ms);
+        let tick = self.spell.every_ms.map(|_| self.next_tick_ms.unwrap_or(i64::MIN));
+        batches.chain(tick).min()
     }
 
     /// Adds the task for an energy that is for this spell, or puts it into its batch.

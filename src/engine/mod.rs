@@ -15,6 +15,8 @@ pub mod clock;
 mod cycle;
 mod delivery;
 mod forgetting;
+pub mod inspection;
+pub mod live;
 mod ordering;
 mod quarantine;
 pub mod release;
@@ -106,6 +108,9 @@ pub enum Failure {
     Log(log::Error),
     /// Content could not be stored.
     Content(store::Error),
+    /// Another writer of the log came between the check of a cast's outputs and their append. Nothing of the round
+    /// was stored: it is to be run again.
+    Outrun,
 }
 
 impl From<store::Error> for Failure {

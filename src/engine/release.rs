@@ -117,12 +117,21 @@ pub(super) fn wanted(log: &dyn Log, spells: &[Arc<Spell>]) -> Result<Vec<Release
     if !verdicts.iter().any(|(_, value)| Verdict::of(value) == Some(Verdict::Wanted)) {
         return Ok(Vec::new());
     }
-    let of_spell = |record: &FaultRecord| {
-        let spell = spells.iter().position(|spell| *spell.name == *record.spell())?;
-        let position = record.member("position").as_u64()?;
-        Some(Release { id: record.id, spell, position })
-    };
-    let records = records(log)?;
-    let wanted = records.iter().filter(|record| record.verdict == Some(Verdict::Wanted));
-    Ok(wanted.filter_map(of_spell).collect())
+    let mut wanted = Vec::new();
+    for record in records(log)?.iter().filter(|record| record.verdict == Some(Verdict::Wanted)) {
+        let Some(position) = record.member("position").as_u64() else { continue };
+        if let Some(spell) = heir(log, spells, record.spell())? {
+            wanted.push(Release { id: record.id, spell, position });
+        }
+    }
+    Ok(wanted)
+}
+
+/// The spell of this name; or that was renamed from it, unless the log has one that bears the name again.
+fn heir(log: &dyn Log, spells: &[Arc<Spell>], name: &str) -> Result<Option<usize>, Error> {
+    if let Some(index) = spells.iter().position(|spell| *spell.name == *name) {
+        return Ok(Some(index));
+    }
+    let renamed = spells.iter().position(|spell| spell.was.as_deref() == Some(name));
+    Ok(if renamed.is_some() && log.value(Table::Spell, name.as_bytes())?.is_none() { renamed } else { None })
 }

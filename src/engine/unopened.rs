@@ -14,6 +14,8 @@ use crate::spell::{OpenError, Round, Spell, report};
 pub struct Unopened {
     /// One for each spell that failed, in spell order.
     pub problems: Vec<Diagnostic>,
+    /// Those spells, by index; none where the log could not be read.
+    pub spells: Vec<usize>,
     prints: Vec<u8>,
     notes: Vec<u8>,
 }
@@ -31,7 +33,10 @@ impl Unopened {
         for (lane, result) in all {
             match result {
                 Ok(round) => unopened.keep(&round),
-                Err(error) => unopened.fail(&spells[lanes[lane] as usize], error),
+                Err(error) => {
+                    unopened.spells.push(lanes[lane] as usize);
+                    unopened.fail(&spells[lanes[lane] as usize], error);
+                }
             }
         }
         unopened

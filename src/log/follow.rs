@@ -75,6 +75,13 @@ impl<L: Deref<Target: Log>> Follower<L> {
         self
     }
 
+    /// Pages of about so many bytes.
+    #[must_use]
+    pub fn page_bytes(mut self, bytes: usize) -> Self {
+        self.pages = self.pages.page_bytes(bytes);
+        self
+    }
+
     /// Says [`Heard::Pulse`] at least `every_ms` milliseconds (1 or more) after the threshold, and then after
     /// the last one, whether energies come or not. `steady_ms` is a clock that never goes back.
     #[must_use]

@@ -12,6 +12,7 @@
 mod change;
 mod commit;
 pub mod cursor;
+pub mod defaults;
 mod error;
 pub mod export;
 pub mod file;
@@ -20,9 +21,12 @@ pub mod import;
 mod judge;
 pub mod memory;
 pub mod pages;
+pub mod place;
 mod query;
+pub mod receipts;
 pub mod subscription;
 pub mod trace;
+pub mod words;
 
 use std::sync::Arc;
 use std::time::Duration;

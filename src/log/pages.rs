@@ -19,6 +19,7 @@ pub struct Pages {
     end: u64,
     left: u64,
     page_events: usize,
+    page_bytes: usize,
 }
 
 impl Pages {
@@ -26,7 +27,7 @@ impl Pages {
     #[must_use]
     pub fn forward(from: u64, to: u64) -> Self {
         let (direction, page_events) = (Direction::Forward, PAGE_EVENTS.0);
-        Self { direction, at: from, end: to.max(from), left: u64::MAX, page_events }
+        Self { direction, at: from, end: to.max(from), left: u64::MAX, page_events, page_bytes: PAGE_BYTES }
     }
 
     /// Those below `from`, newest first, down to `to` and with it.
@@ -39,6 +40,13 @@ impl Pages {
     #[must_use]
     pub fn limit(mut self, events: u64) -> Self {
         self.left = events;
+        self
+    }
+
+    /// Pages of about so many bytes of energies, if there are as many in them.
+    #[must_use]
+    pub fn page_bytes(mut self, bytes: usize) -> Self {
+        self.page_bytes = bytes.max(1);
         self
     }
 
@@ -98,10 +106,10 @@ impl Pages {
 
     fn size(&mut self, bytes: usize) {
         let (min, max) = PAGE_EVENTS;
-        self.page_events = match bytes {
-            0..PAGE_BYTES => (2 * self.page_events).min(max),
-            bytes if bytes > 4 * PAGE_BYTES => (self.page_events / 2).max(min / 16),
-            _ => self.page_events,
-        };
+        if bytes < self.page_bytes {
+            self.page_events = (2 * self.page_events).min(max);
+        } else if bytes > 4 * self.page_bytes {
+            self.page_events = (self.page_events / 2).max(min / 16);
+        }
     }
 }

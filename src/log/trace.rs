@@ -8,11 +8,13 @@
 //! Limits: at most `events_max` ancestors, the nearest ones, and as many descendants, the first ones; what is left
 //! out is said.
 
+use std::io::Write as _;
+
 use rustc_hash::FxHashMap;
 
 use super::pages::Pages;
 use super::{Direction, Error, Log, Query};
-use crate::event::{EventRef, Events, Uuid};
+use crate::event::{EventRef, Events, Uuid, json};
 
 /// The tree around one energy.
 #[derive(Debug, Default)]
@@ -53,6 +55,32 @@ impl Trace {
             }
         }
         effects
+    }
+
+    /// The tree as one line of JSON. Writing to memory cannot fail.
+    #[must_use]
+    pub fn to_json(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        let list = |range: std::ops::Range<usize>, out: &mut Vec<u8>| {
+            for index in range.clone() {
+                if index > range.start {
+                    out.push(b',');
+                }
+                json::write_event(self.events.get(index), out);
+            }
+        };
+        out.extend_from_slice(b"{\"ancestors\":[");
+        list(0..self.traced, &mut out);
+        out.extend_from_slice(b"],\"energy\":");
+        json::write_event(self.energy(), &mut out);
+        out.extend_from_slice(b",\"descendants\":[");
+        list(self.traced + 1..self.events.len(), &mut out);
+        out.push(b']');
+        if let Some(lost) = self.lost {
+            let _ = write!(out, ",\"lost\":\"{lost}\"");
+        }
+        let _ = writeln!(out, ",\"cut\":{}}}", self.has_more_ancestors || self.has_more_descendants);
+        out
     }
 
     /// The energy that was traced.

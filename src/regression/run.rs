@@ -122,6 +122,8 @@ fn cast(mut batch: Batch, adjust: &dyn Fn(&mut Options), actual: &mut Actual) {
         Ok(Err(Failure::Sink(error))) => vec![Diagnostic::error(error.to_string())],
         Ok(Err(Failure::Log(error))) => vec![Diagnostic::error(error.to_string())],
         Ok(Err(Failure::Content(error))) => vec![Diagnostic::error(error.to_string())],
+        // The log is the run's own.
+        Ok(Err(Failure::Outrun)) => vec![Diagnostic::error("the log was written to by somebody else")],
         Err(unopened) => match unopened.tell(&mut recorder) {
             Ok(()) => unopened.problems,
             Err(error) => vec![Diagnostic::error(error.to_string())],

@@ -1,6 +1,7 @@
 //! The care of a log: verify, compact, backup, export, import.
 
 use crate::Place;
+use crate::append::Appending;
 
 const LINES: &str = r#"{"$id":"00000000-0000-4000-8000-000000000001","$time":1000,"n":1}
 {"$id":"00000000-0000-4000-8000-000000000002","$time":2000,"$ttl":"time:5","n":2}
@@ -130,4 +131,48 @@ fn damage_is_found() {
             "cat"
         ]
     ));
+}
+
+#[test]
+fn what_a_repair_gave_up_is_not_said_to_have_ended() {
+    let place = filled();
+    let path = place.path().join("sanctum-data/planes/main/00000000000000000000-0.log");
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[200] ^= 4;
+    std::fs::write(&path, bytes).unwrap();
+    assert_eq!(place.run("repair --apply").code, 0);
+    let ran = place.run("get 0");
+    assert_eq!(
+        ran.stderr,
+        "error: the energy at position 0 is lost: the log was damaged there and repaired\n"
+    );
+    assert_eq!(ran.code, 1);
+}
+
+#[test]
+fn a_copy_is_not_made_among_the_files_of_the_log() {
+    let place = filled();
+    for to in [
+        "sanctum-data",
+        "./sanctum-data/../sanctum-data",
+        "sanctum-data/planes",
+        "sanctum-data/planes/main/x",
+    ] {
+        let ran = place.run(&format!("backup {to}"));
+        assert_eq!(ran.code, 2, "{to}: {}", ran.text());
+    }
+    assert_eq!(place.run("backup copy").code, 0);
+    assert!(!place.has("sanctum-data/planes/planes"));
+}
+
+#[test]
+fn a_dry_run_needs_no_lock() {
+    let place = filled();
+    let mut appending = Appending::new(&place, "append numbers -");
+    appending.write("{}\n");
+    appending.receipt();
+    let ran = place.run("compact --dry-run --all");
+    assert_eq!((ran.code, ran.stderr.as_str()), (0, ""));
+    assert!(ran.stdout.starts_with("{\"segments\":"), "{}", ran.stdout);
+    assert_eq!(appending.end(), (0, String::new()));
 }

@@ -61,3 +61,44 @@ fn a_restart_changes_nothing() {
         assert_eq!(stdout, whole.stdout, "cut before {cuts:?}");
     }
 }
+
+const A: &str = r#"return { topic = "n", start = "oldest", cast = function(e) return { ["$topic"] = "a", n = e.n } end }"#;
+
+#[test]
+fn a_run_puts_out_what_it_produced_itself() {
+    let place =
+        Place::new(&[("a.lua", A), ("b.lua", &A.replace("= \"a\"", "= \"b\"")), ("n.ndjson", "{\"n\":1}\n")]);
+    let mut outputs = Vec::new();
+    for spell in ["a.lua", "b.lua", "b.lua a.lua"] {
+        let ran = place.run(&format!("cast {spell} --data log --seed n.ndjson --topic n --output -"));
+        assert_eq!(ran.code, 0, "{}", ran.stderr);
+        outputs.push(ran.stdout);
+    }
+    // The second spell goes through what the first run left, and what that produced is not its own.
+    assert_eq!(outputs, ["{\"$topic\":\"a\",\"n\":1}\n", "{\"$topic\":\"b\",\"n\":1}\n", ""]);
+    assert_eq!(place.run("spells rewind a --to 0 --data log").code, 0);
+    let dumped = place.run("cast a.lua --data log --output - --dump-events");
+    assert_eq!(dumped.stdout, "{\"$topic\":\"a\",\"n\":1}\n");
+    assert_eq!(
+        dumped.stderr.lines().count(),
+        2,
+        "an energy that it draws on, one that it produced: {}",
+        dumped.stderr
+    );
+}
+
+#[test]
+fn what_a_spell_failed_on_goes_along_when_it_is_renamed() {
+    let frail = r#"return { name = "old", topic = "n", start = "oldest", fault = "quarantine",
+  cast = function(e) if e.n == 2 then error("two") end print(e.n) end }"#;
+    let place = Place::new(&[("s.lua", frail), ("n.ndjson", "{\"n\":1}\n{\"n\":2}\n{\"n\":3}\n")]);
+    assert_eq!(place.run("cast s.lua --data log --seed n.ndjson --topic n").stdout, "1\n3\n");
+    let renamed =
+        frail.replace("name = \"old\"", "name = \"new\", was = \"old\"").replace("e.n == 2", "false");
+    place.write("s.lua", &renamed);
+    assert_eq!(place.run("cast s.lua --data log").stdout, "");
+    assert_eq!(place.run("faults release --all --data log").code, 0);
+    assert_eq!(place.run("cast s.lua --data log").stdout, "2\n");
+    assert!(place.run("faults --all --data log").stdout.contains("\"status\":\"released\""));
+    assert_eq!(place.run("cast s.lua --data log").stdout, "");
+}

@@ -4,6 +4,7 @@
 //! has come, so that a run that fails leaves the log at the boundary between two casts.
 
 mod amnesia;
+mod following;
 mod progress;
 mod settlement;
 
@@ -16,7 +17,7 @@ use super::summary::{self, SpellSummary};
 use super::worker::Crew;
 use super::{Failure, Forgets, INTAKE_BYTES, INTAKE_EVENTS, Intake, Options, Sink, Summary, Unopened, clock};
 use crate::blob::Contents;
-use crate::event::Events;
+use crate::event::{EventRef, Events};
 use crate::log::{self, Changes, Conflict, Log, MemoryLog};
 use crate::runeset::Diagnostic;
 use crate::spell::{Clocks, Memory, Round, Spell, Usage, report};
@@ -35,6 +36,8 @@ pub struct Engine {
     log: Arc<dyn Log>,
     contents: Contents,
     cursor: u64,
+    /// The end of the log before the run: what lies before it, earlier runs produced.
+    begun: u64,
     /// The position of the next energy that the sink has not seen.
     unseen: u64,
     /// Casts since the last chunk of seeds: what has not settled yet.
@@ -70,6 +73,7 @@ impl Engine {
         if options.resume {
             restored = Restored::read(&*log, &spells, &mut deliveries).map_err(Unopened::of_log)?;
         }
+        let begun = log.head();
         let contents = options.store.clone().map_or_else(Contents::default, Contents::stored);
         let mut of_lane = Vec::new();
         let mut lanes = Vec::new();
@@ -108,6 +112,7 @@ impl Engine {
             log,
             contents,
             cursor: restored.cursor,
+            begun,
             unseen: restored.cursor,
             unsettled_casts: 0,
             summary,
@@ -159,6 +164,23 @@ impl Engine {
     }
 
     fn run_all(&mut self, intake: &mut dyn Intake, sink: &mut dyn Sink) -> Result<(), Failure> {
+        self.begin(sink)?;
+        let mut more = true;
+        loop {
+            if self.cursor < self.log.head() {
+                self.round(sink)?;
+                sink.progress(self.summary.seeds, self.summary.casts);
+            } else if more {
+                more = self.intake(intake, sink)?;
+            } else if !self.flush(sink)? {
+                break;
+            }
+        }
+        self.close(sink)
+    }
+
+    /// Does what comes before the first round: tells what `prepare` did, and casts what is released.
+    fn begin(&mut self, sink: &mut dyn Sink) -> Result<(), Failure> {
         let mut changes = std::mem::take(&mut self.first);
         for (lane, round) in std::mem::take(&mut self.opened) {
             // All lanes of a spell prepare alike; one speaks for them.
@@ -177,18 +199,7 @@ impl Engine {
         if self.options.resume {
             self.cast_released(sink)?;
         }
-        let mut more = true;
-        loop {
-            if self.cursor < self.log.head() {
-                self.round(sink)?;
-                sink.progress(self.summary.seeds, self.summary.casts);
-            } else if more {
-                more = self.intake(intake, sink)?;
-            } else if !self.flush(sink)? {
-                break;
-            }
-        }
-        self.close(sink)
+        Ok(())
     }
 
     /// Gives the sink what a run that stops has produced and not come to: an energy that a spell would have
@@ -197,13 +208,18 @@ impl Engine {
         while let Some((events, first)) = self.log.read(self.unseen)? {
             for index in first..events.len() {
                 let event = events.get(index);
-                if event.head().hops > 0 {
+                if self.is_product(event) {
                     sink.output(event, self.deliveries.is_drawn_on(event))?;
                 }
             }
             self.unseen += (events.len() - first) as u64;
         }
         Ok(())
+    }
+
+    /// Whether this run produced the energy.
+    fn is_product(&self, event: EventRef<'_>) -> bool {
+        event.head().hops > 0 && event.head().position >= self.begun
     }
 
     fn is_first_lane(&self, lane: usize) -> bool {
@@ -249,17 +265,22 @@ impl Engine {
             self.cursor = self.log.head();
             return Ok(());
         };
+        self.round_over(&events, first, sink)
+    }
+
+    /// Runs a round over the energies from `first` on.
+    fn round_over(&mut self, events: &Arc<Events>, first: usize, sink: &mut dyn Sink) -> Result<(), Failure> {
         let end = events.len().min(first + self.options.round_events);
         self.remember();
         let mut plan = std::mem::take(&mut self.plan);
         plan.reset(self.lanes.len(), self.spells.len());
         for index in first..end {
-            self.deliveries.deliver(&events, index as u32, &mut plan);
+            self.deliveries.deliver(events, index as u32, &mut plan);
         }
         for (summary, filtered) in self.summary.spells.iter_mut().zip(&plan.filtered) {
             summary.filtered += filtered;
         }
-        let result = self.execute(&events, first..end, &mut plan, sink);
+        let result = self.execute(events, first..end, &mut plan, sink);
         self.plan = plan;
         result?;
         self.cursor = events.get(end - 1).head().position + 1;
@@ -329,7 +350,7 @@ impl Engine {
         let outcome = self.commit(events, range.clone(), &plan.deliveries, &mut results, &mut commit, sink);
         match &outcome {
             // What the log took is not known: nothing more is said of this round, which is done again.
-            Err(Failure::Log(_)) => return outcome,
+            Err(Failure::Log(_) | Failure::Outrun) => return outcome,
             // Batches at the end of a run go into the log together: what some of them led to would come before the others.
             Err(Failure::Sink(_)) if range.is_empty() => return outcome,
             _ => {}

@@ -64,7 +64,7 @@ impl Engine {
             while deliveries.get(next).is_some_and(|delivery| delivery.event as usize == index) {
                 next += 1;
             }
-            let produced = event.head().hops > 0 && self.released.is_none();
+            let produced = self.is_product(event) && self.released.is_none();
             if next > first || produced {
                 sink.dump(event)?;
             }
@@ -222,7 +222,13 @@ impl Engine {
         if events.is_empty() && changes.is_empty() {
             return Ok(());
         }
-        let appended = self.log.append_unsynced(log::Commit { events, changes, ..log::Commit::default() })?;
+        // Nobody else writes to the log of a batch run; where somebody does, what was checked may hold no longer.
+        let atomic = events.is_checked();
+        let commit = log::Commit { events, changes, atomic, ..log::Commit::default() };
+        let appended = self.log.append_unsynced(commit)?;
+        if atomic && !appended.conflicts.is_empty() {
+            return Err(Failure::Outrun);
+        }
         self.summary.produced += appended.count() as u64;
         Ok(())
     }

@@ -18,17 +18,22 @@ pub(super) struct Feed {
     consumed: u64,
     record_bytes_max: usize,
     reads: u64,
+    /// How much is read at once of this source.
+    read_bytes: usize,
 }
 
 impl Feed {
     pub fn new(record_bytes_max: usize) -> Self {
-        Self { input: None, buffer: Vec::new(), start: 0, end: 0, consumed: 0, record_bytes_max, reads: 0 }
+        let (input, buffer, read_bytes) = (None, Vec::new(), READ_BYTES);
+        Self { input, buffer, start: 0, end: 0, consumed: 0, record_bytes_max, reads: 0, read_bytes }
     }
 
-    /// Begins a source.
-    pub fn open(&mut self, input: Box<dyn Read>) {
+    /// Begins a source. Where it is known to have few bytes, the buffer need not be large.
+    pub fn open(&mut self, input: Box<dyn Read>, bytes: Option<usize>) {
         self.close();
         self.input = Some(input);
+        // Twice as many: the end is found by a read with room.
+        self.read_bytes = bytes.map_or(READ_BYTES, |bytes| bytes.saturating_mul(2).clamp(64, READ_BYTES));
     }
 
     /// Forgets the source, keeps the buffer.
@@ -81,11 +86,11 @@ impl Feed {
     pub fn more(&mut self) -> io::Result<bool> {
         let Some(input) = &mut self.input else { return Ok(false) };
         // A quarter of the buffer is worth a read; what pipes give at once is less.
-        if self.buffer.len() - self.end < READ_BYTES / 4 {
+        if self.buffer.len() - self.end < self.read_bytes / 4 {
             self.buffer.copy_within(self.start..self.end, 0);
             (self.start, self.end) = (0, self.end - self.start);
-            if self.buffer.len() - self.end < READ_BYTES / 4 {
-                self.buffer.resize((2 * self.buffer.len()).max(READ_BYTES), 0);
+            if self.buffer.len() - self.end < self.read_bytes / 4 {
+                self.buffer.resize((2 * self.buffer.len()).max(self.read_bytes), 0);
             }
         }
         self.reads += 1;
@@ -114,7 +119,7 @@ mod tests {
     fn the_buffer_is_bounded_and_gives_every_byte_once() {
         let bytes: Vec<u8> = (0..3_000_000_u32).map(|index| (index % 251) as u8).collect();
         let mut feed = Feed::new(1 << 20);
-        feed.open(Box::new(io::Cursor::new(bytes.clone())));
+        feed.open(Box::new(io::Cursor::new(bytes.clone())), None);
         let mut seen = Vec::new();
         while feed.more().unwrap() {
             let len = feed.rest().len() - feed.rest().len() % 1000;

@@ -220,7 +220,7 @@ impl Seeds {
         let reader = match source.kind {
             Kind::Lua => Reader::Script(Script::run(&source, &self.options)?),
             kind => {
-                self.feed.open(source.open()?);
+                self.feed.open(source.open()?, source.bytes_in_memory());
                 match kind {
                     Kind::Json => Reader::Document(Document::default()),
                     Kind::Msgpack => Reader::Messages(Messages::default()),

@@ -123,9 +123,11 @@ pub(super) fn advised(diagnostic: Diagnostic, refusal: &Refusal) -> Diagnostic {
             diagnostic.help("if that is meant, raise `limits.event_bytes` in the runeset")
         }
         Refusal::Changed { .. } => diagnostic.help("`--again` reads the file anew, as other energies"),
-        Refusal::TooLarge { purpose: Purpose::Append, .. } => diagnostic.help(
-            "what is that large goes to the content store (`sanctum blob put`), its digest to `$content`",
-        ),
+        Refusal::TooLarge { purpose: Purpose::Append, max, .. } => diagnostic
+            .help(
+                "what is that large goes to the content store (`sanctum blob put`), its digest to `$content`",
+            )
+            .field("limit", *max),
         Refusal::Json(_) | Refusal::Field(_) | Refusal::Time { .. } | Refusal::Id { .. } => diagnostic,
     }
 }

@@ -127,6 +127,14 @@ impl Source {
         }
     }
 
+    /// Its bytes, where they are in memory already.
+    pub(super) fn bytes_in_memory(&self) -> Option<usize> {
+        match &self.input {
+            Input::Bytes(bytes) => Some(bytes.len()),
+            Input::Path(_) | Input::Stdin => None,
+        }
+    }
+
     /// Why it cannot be opened.
     pub(super) fn problem(&self) -> Option<Diagnostic> {
         let Input::Path(path) = &self.input else { return None };

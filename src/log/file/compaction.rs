@@ -97,13 +97,15 @@ impl FileLog {
     /// Drops what a ttl has ended from sealed segments, and frees its room.
     ///
     /// # Errors
-    /// [`Error::ReadOnly`]; [`Error::Damaged`] where a segment is; failed file operations. What was done stays done.
+    /// [`Error::ReadOnly`], but for a dry run; [`Error::Damaged`] where a segment is; failed file operations. What was done stays done.
     pub fn compact(
         &self,
         options: &Compaction,
         progress: &mut dyn FnMut(&Progress),
     ) -> Result<Compacted, Error> {
-        drop(self.plane.writer()?);
+        if !options.dry_run {
+            drop(self.plane.writer()?);
+        }
         let _alone = self.plane.compacting.lock().unwrap_or_else(PoisonError::into_inner);
         self.plane.syncer.check()?;
         let sealed = self.plane.view().sealed.clone();
@@ -175,7 +177,9 @@ impl Compactor<'_> {
         let mut surveys = Vec::with_capacity(self.sealed.len());
         for at in 0..self.sealed.len() {
             // A segment whose index is still in memory gets its file now, and not while it is replaced.
-            self.plane.seal(&self.sealed[at].clone())?;
+            if !self.options.dry_run {
+                self.plane.seal(&self.sealed[at].clone())?;
+            }
             let survey = self.survey(at)?;
             compacted.dead += survey.dead;
             surveys.push(survey);

@@ -245,6 +245,12 @@ impl FileLog {
         self.plane.writer.is_none()
     }
 
+    /// Whether damage took the energy at this position, and a repair gave it up.
+    #[must_use]
+    pub fn is_lost(&self, position: u64) -> bool {
+        self.plane.lost.iter().any(|(first, end)| (*first..*end).contains(&position))
+    }
+
     /// The plane's identity, which it got when it was made.
     #[must_use]
     pub fn id(&self) -> Uuid {
@@ -255,6 +261,11 @@ impl FileLog {
     #[must_use]
     pub fn options(&self) -> &Options {
         &self.plane.options
+    }
+
+    /// Whether it takes more: an error once writing or syncing has failed.
+    pub fn health(&self) -> Result<(), Error> {
+        self.plane.syncer.check()
     }
 
     /// The plane's folder.

@@ -1,0 +1,16 @@
+//! A server as its clients have it: every route, rude clients, who may do what, and the end.
+
+#![allow(clippy::unwrap_used)]
+
+mod access;
+mod append;
+mod client;
+mod content;
+mod events;
+mod keys;
+mod lifecycle;
+mod routes;
+mod rude;
+mod server;
+mod slow;
+mod tls;

@@ -1,0 +1,10 @@
+//! Spells that run on a log while others append to it: the engine by itself, and in a server.
+
+#![allow(clippy::unwrap_used)]
+
+#[path = "../serve/client.rs"]
+#[allow(dead_code, reason = "made for other tests")]
+mod client;
+mod engine;
+mod running;
+mod server;
