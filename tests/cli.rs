@@ -24,6 +24,8 @@ mod reading;
 mod replay;
 #[path = "cli/restart.rs"]
 mod restart;
+#[path = "cli/spells.rs"]
+mod spells;
 #[path = "cli/texts.rs"]
 mod texts;
 
