@@ -62,11 +62,13 @@ fn is_within(to: &Path, log: &Plane) -> bool {
         || above.is_some_and(|to| to.starts_with(data.join("planes")))
 }
 
-/// Copies the content that energies refer to and the copy does not have.
+/// Copies the content that the log refers to and the copy does not have.
 fn contents(log: &FileLog, from: &Plane, to: &Plane) -> anyhow::Result<u64> {
     let (from, to) = (from.contents(Access::Read)?, to.contents(Access::Write)?);
     let mut named: HashSet<Hash> = HashSet::new();
-    log.contents(&mut |content| named.extend(Hash::from_hex(content)))?;
+    log.references(&mut |hash| {
+        named.insert(hash);
+    })?;
     let mut count = 0;
     for hash in named {
         if !to.contains(&hash)? && from.contains(&hash)? {

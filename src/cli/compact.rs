@@ -79,10 +79,12 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     Ok(DONE)
 }
 
-/// Removes content that no energy refers to. The log is open to write, so none comes to meanwhile.
+/// Removes content that the log does not refer to. The log is open to write, so none comes to meanwhile.
 fn collect(plane: &Plane, log: &FileLog) -> anyhow::Result<Collected> {
     let store = plane.contents(Access::Write)?;
     let mut named: HashSet<Hash> = HashSet::new();
-    log.contents(&mut |content| named.extend(Hash::from_hex(content)))?;
+    log.references(&mut |hash| {
+        named.insert(hash);
+    })?;
     Ok(store.collect(Mark::default(), &mut |hash| named.contains(hash))?)
 }

@@ -27,8 +27,8 @@ use super::record::Raw;
 use super::rewriting::{Kept, Rewriting, Rewritten, next_generation};
 use super::segment::{self, HEADER_BYTES, Index, Segment};
 use super::{FileLog, SEGMENT_BYTES};
-use crate::event::{Events, Ttl};
-use crate::log::{Change, Changes, Direction, Error, Log, Query};
+use crate::event::Ttl;
+use crate::log::{Change, Changes, Error};
 
 /// Says whether a change of a commit, by its number, may be needed still.
 pub type IsCurrent = dyn Fn(u64, &Change<'_>) -> bool + Send + Sync;
@@ -121,24 +121,6 @@ impl FileLog {
             progress,
         };
         compactor.run()
-    }
-
-    /// Digests of the content that energies name which are still there, each maybe more than once.
-    pub fn contents(&self, found: &mut dyn FnMut(&str)) -> Result<(), Error> {
-        let (mut at, mut events) = (0, Events::default());
-        loop {
-            events.clear();
-            let next = self.scan(at, Direction::Forward, &Query::default(), usize::MAX, &mut events)?;
-            for event in events.iter() {
-                if let Some(content) = event.extra().and_then(|extra| extra.content.as_deref()) {
-                    found(content);
-                }
-            }
-            if next <= at || next >= self.visible() {
-                return Ok(());
-            }
-            at = next;
-        }
     }
 }
 

@@ -30,6 +30,7 @@ mod plane;
 mod reader;
 pub mod record;
 mod recovery;
+mod references;
 pub mod repair;
 mod retention;
 mod rewriting;
