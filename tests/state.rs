@@ -4,13 +4,14 @@
 
 use std::cmp::Ordering;
 use std::collections::BTreeMap;
-use std::ops::Bound;
+use std::sync::Arc;
 
 use proptest::collection::vec;
 use proptest::prelude::*;
 use rmpv::Value;
+use sanctum::log::{Change, Changes, Commit, Log, MemoryLog, Table};
 use sanctum::state::store::ENTRY_BYTES;
-use sanctum::state::{Store, key};
+use sanctum::state::{Address, Base, Store, key};
 
 // --- keys ---
 
@@ -237,50 +238,171 @@ enum Step {
     Commit,
     Rollback,
     Scope(u8),
-    Range(u8, Bound<Vec<u8>>, Bound<Vec<u8>>),
+    Range(u8, Vec<u8>, Vec<u8>, u64, bool),
+    /// A walk that deletes and writes ahead of itself.
+    Sweep(u8, bool),
+    /// A round ends: what was written goes to the log, and the store may forget.
+    Round,
 }
 
 fn short() -> impl Strategy<Value = Vec<u8>> {
     vec(0_u8..3, 0..4)
 }
 
-fn bound() -> impl Strategy<Value = Bound<Vec<u8>>> {
-    prop_oneof![Just(Bound::Unbounded), short().prop_map(Bound::Included), short().prop_map(Bound::Excluded)]
-}
-
 fn step() -> impl Strategy<Value = Step> {
     let value = prop_oneof![vec(any::<u8>(), 0..8), vec(any::<u8>(), 20..40)];
+    let limit = prop_oneof![Just(u64::MAX), 0_u64..4];
     prop_oneof![
-        6 => (0_u8..3, short(), value).prop_map(|(bucket, key, value)| Step::Put(bucket, key, value)),
+        8 => (0_u8..3, short(), value).prop_map(|(bucket, key, value)| Step::Put(bucket, key, value)),
         3 => (0_u8..3, short()).prop_map(|(bucket, key)| Step::Delete(bucket, key)),
         2 => Just(Step::Commit),
         2 => Just(Step::Rollback),
         1 => (0_u8..3).prop_map(Step::Scope),
-        2 => (0_u8..3, bound(), bound()).prop_map(|(bucket, from, to)| Step::Range(bucket, from, to)),
+        2 => (0_u8..3, short(), short(), limit, any::<bool>())
+            .prop_map(|(bucket, from, to, limit, reverse)| Step::Range(bucket, from, to, limit, reverse)),
+        1 => (0_u8..3, any::<bool>()).prop_map(|(bucket, reverse)| Step::Sweep(bucket, reverse)),
+        2 => Just(Step::Round),
     ]
 }
 
 type Model = BTreeMap<(u8, u8, Vec<u8>), Vec<u8>>;
+type Entry = (Vec<u8>, Vec<u8>);
 
 const BUCKETS: [&[u8]; 3] = [b"", b"b", b"a bucket with a rather long name"];
 const SCOPES: [&[u8]; 3] = [b"", b"s", b"another"];
 
-fn model_bytes(model: &Model) -> u64 {
-    model.iter().map(|((_, _, key), value)| ENTRY_BYTES + (key.len() + value.len()) as u64).sum()
+fn name(bucket: u8) -> &'static [u8] {
+    BUCKETS[usize::from(bucket)]
 }
 
-fn inside(key: &[u8], from: &Bound<Vec<u8>>, to: &Bound<Vec<u8>>) -> bool {
-    let above = match from {
-        Bound::Unbounded => true,
-        Bound::Included(from) => key >= from.as_slice(),
-        Bound::Excluded(from) => key > from.as_slice(),
-    };
-    above
-        && match to {
-            Bound::Unbounded => true,
-            Bound::Included(to) => key <= to.as_slice(),
-            Bound::Excluded(to) => key < to.as_slice(),
+/// A store, what it should hold, and the log that has what earlier rounds wrote.
+struct Story {
+    store: Store,
+    log: Arc<MemoryLog>,
+    bytes_max: u64,
+    scope: u8,
+    /// As of the last commit, and now.
+    kept: Model,
+    now: Model,
+    unlogged: Changes,
+}
+
+impl Story {
+    fn new(bytes_max: u64, cache_bytes: Option<u64>) -> Self {
+        let log = Arc::new(MemoryLog::new());
+        let mut store = Store::new(bytes_max);
+        if let Some(cache_bytes) = cache_bytes {
+            store.rest_on(Base::new(log.clone(), "spell".into()), None, cache_bytes);
         }
+        let (kept, now) = (Model::new(), Model::new());
+        Self { store, log, bytes_max, scope: 0, kept, now, unlogged: Changes::default() }
+    }
+
+    fn commit(&mut self) {
+        for (bucket, key, value) in self.store.written() {
+            let (spell, scope) = (&b"spell"[..], SCOPES[usize::from(self.scope)]);
+            let mut address = Vec::new();
+            Address { spell, scope, bucket, key }.write(&mut address);
+            self.unlogged.push(Change { table: Table::State, key: &address, value });
+        }
+        self.store.commit();
+        self.kept = self.now.clone();
+    }
+
+    fn walk(&mut self, bucket: u8, from: &[u8], to: &[u8], limit: u64, reverse: bool) -> Vec<Entry> {
+        let cursor = self.store.open(name(bucket), from, to, limit, reverse);
+        let mut found = Vec::new();
+        loop {
+            let (mut key, mut value) = (Vec::new(), Vec::new());
+            if self.store.step(cursor, &mut key, &mut value) != Ok(Some(true)) {
+                return found;
+            }
+            found.push((key, value));
+        }
+    }
+
+    fn expected(&self, bucket: u8, from: &[u8], to: &[u8], limit: u64, reverse: bool) -> Vec<Entry> {
+        let inside = self.now.iter().filter(|((scope, of, key), _)| {
+            (*scope, *of) == (self.scope, bucket) && from <= key.as_slice() && key.as_slice() < to
+        });
+        let mut found: Vec<Entry> = inside.map(|((_, _, key), value)| (key.clone(), value.clone())).collect();
+        if reverse {
+            found.reverse();
+        }
+        found.truncate(usize::try_from(limit).unwrap_or(usize::MAX));
+        found
+    }
+
+    fn tell(&mut self, step: Step) {
+        match step {
+            Step::Put(bucket, key, value) => {
+                let mut next = self.now.clone();
+                next.insert((self.scope, bucket, key.clone()), value.clone());
+                let put = self.store.put(name(bucket), &key, &value);
+                assert_eq!(put.is_ok(), model_bytes(&next) <= self.bytes_max);
+                if put.is_ok() {
+                    self.now = next;
+                }
+            }
+            Step::Delete(bucket, key) => {
+                let deleted = self.store.delete(name(bucket), &key);
+                assert_eq!(deleted, Ok(self.now.remove(&(self.scope, bucket, key)).is_some()));
+            }
+            Step::Commit => self.commit(),
+            Step::Rollback => {
+                self.store.rollback();
+                self.now = self.kept.clone();
+            }
+            Step::Scope(to) => {
+                self.commit();
+                self.scope = to;
+                self.store.set_scope(SCOPES[usize::from(to)]);
+                self.store.begin();
+            }
+            Step::Range(bucket, from, to, limit, reverse) => {
+                let expected = self.expected(bucket, &from, &to, limit, reverse);
+                assert_eq!(self.walk(bucket, &from, &to, limit, reverse), expected);
+            }
+            Step::Sweep(bucket, reverse) => self.sweep(bucket, reverse),
+            Step::Round => {
+                self.commit();
+                let changes = std::mem::take(&mut self.unlogged);
+                self.log.append(Commit { changes, ..Commit::default() }).unwrap();
+                self.store.relieve();
+            }
+        }
+    }
+
+    /// Deletes each second entry before the walk comes to it.
+    fn sweep(&mut self, bucket: u8, reverse: bool) {
+        let all = self.expected(bucket, &[], &[0xff], u64::MAX, reverse);
+        let cursor = self.store.open(name(bucket), &[], &[0xff], u64::MAX, reverse);
+        for pair in all.chunks(2) {
+            let (mut key, mut value) = (Vec::new(), Vec::new());
+            assert_eq!(self.store.step(cursor, &mut key, &mut value), Ok(Some(true)));
+            assert_eq!((&key, &value), (&pair[0].0, &pair[0].1));
+            if let Some((next, _)) = pair.get(1) {
+                assert_eq!(self.store.delete(name(bucket), next), Ok(true));
+                self.now.remove(&(self.scope, bucket, next.clone()));
+            }
+        }
+        assert_eq!(self.store.step(cursor, &mut Vec::new(), &mut Vec::new()), Ok(Some(false)));
+    }
+
+    fn check(&mut self) {
+        assert_eq!(self.store.bytes(), model_bytes(&self.now));
+        for bucket in 0..3 {
+            let all = self.expected(bucket, &[], &[0xff], u64::MAX, false);
+            assert_eq!(self.store.count(name(bucket)), Ok(all.len()));
+            for (key, value) in &all {
+                assert_eq!(self.store.get(name(bucket), key), Ok(Some(value.as_slice())));
+            }
+        }
+    }
+}
+
+fn model_bytes(model: &Model) -> u64 {
+    model.iter().map(|((_, _, key), value)| ENTRY_BYTES + (key.len() + value.len()) as u64).sum()
 }
 
 proptest! {
@@ -288,64 +410,35 @@ proptest! {
 
     #[test]
     fn the_store_does_what_its_model_does(steps in vec(step(), 1..80), bytes_max in 300_u64..4_000) {
-        let mut store = Store::new(bytes_max);
-        let mut kept = Model::new();
-        let mut now = Model::new();
-        let mut scope = 0;
+        let mut story = Story::new(bytes_max, None);
         for step in steps {
-            match step {
-                Step::Put(bucket, key, value) => {
-                    let mut next = now.clone();
-                    next.insert((scope, bucket, key.clone()), value.clone());
-                    let put = store.put(BUCKETS[usize::from(bucket)], &key, &value);
-                    prop_assert_eq!(put.is_ok(), model_bytes(&next) <= bytes_max);
-                    if put.is_ok() {
-                        now = next;
-                    }
-                }
-                Step::Delete(bucket, key) => {
-                    let deleted = store.delete(BUCKETS[usize::from(bucket)], &key);
-                    prop_assert_eq!(deleted, now.remove(&(scope, bucket, key)).is_some());
-                }
-                Step::Commit => {
-                    store.commit();
-                    kept = now.clone();
-                }
-                Step::Rollback => {
-                    store.rollback();
-                    now = kept.clone();
-                }
-                Step::Scope(to) => {
-                    store.commit();
-                    kept = now.clone();
-                    scope = to;
-                    store.set_scope(SCOPES[usize::from(to)]);
-                    store.begin();
-                }
-                Step::Range(bucket, from, to) => {
-                    let expected: Vec<_> = now
-                        .iter()
-                        .filter(|((s, b, key), _)| *s == scope && *b == bucket && inside(key, &from, &to))
-                        .map(|((_, _, key), value)| (key.as_slice(), value.as_slice()))
-                        .collect();
-                    let (from, to) = (from.as_ref().map(Vec::as_slice), to.as_ref().map(Vec::as_slice));
-                    let found: Vec<_> = store.range(BUCKETS[usize::from(bucket)], from, to).collect();
-                    prop_assert_eq!(&found, &expected);
-                    let mut back: Vec<_> = store.range(BUCKETS[usize::from(bucket)], from, to).rev().collect();
-                    back.reverse();
-                    prop_assert_eq!(&back, &expected);
-                }
-            }
-            prop_assert_eq!(store.bytes(), model_bytes(&now));
-            for (bucket, name) in (0..).zip(BUCKETS) {
-                let count = now.keys().filter(|(s, b, _)| *s == scope && *b == bucket).count();
-                prop_assert_eq!(store.count(name), count);
-            }
-            for ((s, bucket, key), value) in &now {
-                if *s == scope {
-                    prop_assert_eq!(store.get(BUCKETS[usize::from(*bucket)], key), Some(value.as_slice()));
-                }
+            story.tell(step);
+            story.check();
+        }
+    }
+
+    /// Looking makes the store remember: so it is looked at in some places only.
+    #[test]
+    fn a_store_that_forgets_does_what_its_model_does(
+        steps in vec((step(), any::<bool>()), 1..120),
+        bytes_max in 300_u64..4_000,
+        cache_bytes in prop_oneof![Just(0_u64), 0_u64..1_500],
+    ) {
+        let mut story = Story::new(bytes_max, Some(cache_bytes));
+        for (step, is_checked) in steps {
+            story.tell(step);
+            if is_checked {
+                story.check();
             }
         }
+        story.tell(Step::Round);
+        story.check();
+        // Another one goes on where it ended.
+        let mut later = Store::new(bytes_max);
+        let bytes = story.store.bytes();
+        later.rest_on(Base::new(story.log.clone(), "spell".into()), Some(bytes), cache_bytes);
+        later.set_scope(SCOPES[usize::from(story.scope)]);
+        story.store = later;
+        story.check();
     }
 }

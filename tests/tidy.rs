@@ -5,10 +5,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 /// Modules in their order: each may use itself and those before it, but for its equals.
-const LAYERS: [&[&str]; 8] = [
+const LAYERS: [&[&str]; 9] = [
     &["event"],
     &["router", "runeset", "disk"],
-    &["log", "blob", "state"],
+    &["log", "blob"],
+    &["state"],
     &["spell"],
     &["projection"],
     &["engine"],

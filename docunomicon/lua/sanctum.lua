@@ -49,6 +49,7 @@
 ---@field hops? integer|string casts between an energy and its seed
 ---@field print_bytes? integer|string what a cast may print and log
 ---@field state_bytes? integer|string all that the spell remembers
+---@field state_cache_bytes? integer|string memory for the state of each lane; a durable log holds the rest
 ---@field queue? integer|string energies that may wait for a lane
 
 ---How energies are gathered for a cast.

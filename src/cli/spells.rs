@@ -8,8 +8,8 @@ use super::format::Format;
 use super::output::print_rows;
 use super::plane::Plane;
 use super::selection::absolute;
-use crate::engine::inspection;
 use crate::engine::resume::{Standing, first_since, forget_flushes};
+use crate::engine::{inspection, recall};
 use crate::log::file::Durability;
 use crate::log::{Commit, FileLog, Log, Table};
 use crate::state::Address;
@@ -83,6 +83,7 @@ fn rewind(spell: &str, to: &str, fresh: bool, plane: &Plane) -> anyhow::Result<(
         for (address, _) in log.values(Table::State, &Address::prefix_of(spell))? {
             commit.changes.delete(Table::State, &address);
         }
+        recall::forget_sizes(spell, &mut commit.changes);
     }
     log.append(commit)?;
     log.close()?;

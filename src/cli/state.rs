@@ -11,6 +11,7 @@ use super::output::print_rows;
 use super::plane::Plane;
 use super::{DONE, usage};
 use crate::engine::inspection::{self, InspectionError};
+use crate::engine::recall;
 use crate::event::json as text;
 use crate::log::file::Durability;
 use crate::log::{Commit, Log, Table};
@@ -194,6 +195,7 @@ fn write(entry: &Entry, value: Option<&[u8]>, force: bool) -> anyhow::Result<()>
         }
         None => commit.changes.delete(Table::State, &address),
     }
+    recall::forget_sizes(&entry.place.spell, &mut commit.changes);
     log.append(commit)?;
     log.close()?;
     Ok(())

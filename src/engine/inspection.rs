@@ -6,6 +6,7 @@ use std::collections::BTreeMap;
 
 use serde_json::{Value, json};
 
+use super::recall;
 use super::release::{FaultRecord, Verdict, records};
 use super::resume::Standing;
 use crate::event::json as text;
@@ -144,24 +145,28 @@ impl Range {
         let lane = self.lane.as_deref().map(argument);
         let bound = |text: &Option<String>| text.as_deref().map(bound_of).transpose();
         let (from, to, prefix) = (bound(&self.from)?, bound(&self.to)?, bound(&self.prefix)?);
-        let mut rows = Vec::new();
-        for (address, value) in log.values(Table::State, &Address::prefix_of(spell))? {
-            let Some(at) = Address::read(&address) else { continue };
+        // Lanes lie one after the other; keys are what is asked for.
+        let mut rows = BTreeMap::new();
+        recall::each_entry(log, spell, &mut |(address, value)| {
+            let Some(at) = Address::read(&address) else { return };
             let wanted = at.bucket == self.bucket.as_bytes()
                 && lane.as_deref().is_none_or(|lane| lane == at.scope)
                 && from.as_deref().is_none_or(|from| at.key >= from)
                 && to.as_deref().is_none_or(|to| at.key < to)
                 && prefix.as_deref().is_none_or(|prefix| at.key.starts_with(prefix));
             if wanted {
-                rows.push((at.key.to_owned(), entry(&at, &value, false)?));
+                rows.insert((at.key.to_owned(), at.scope.to_owned()), value);
             }
-        }
-        // Lanes lie one after the other; keys are what is asked for.
-        rows.sort_by(|left, right| left.0.cmp(&right.0));
-        if self.reverse {
-            rows.reverse();
-        }
-        Ok(rows.into_iter().map(|(_, row)| row).take(self.limit).collect())
+            if rows.len() > self.limit {
+                drop(if self.reverse { rows.pop_first() } else { rows.pop_last() });
+            }
+        })?;
+        let bucket = self.bucket.as_bytes();
+        let row = |((key, scope), value): (&(Vec<u8>, Vec<u8>), &Vec<u8>)| {
+            entry(&Address { spell: spell.as_bytes(), scope, bucket, key }, value, false)
+        };
+        let rows = rows.iter().map(row);
+        if self.reverse { rows.rev().collect() } else { rows.collect() }
     }
 }
 

@@ -19,6 +19,7 @@ pub mod inspection;
 pub mod live;
 mod ordering;
 mod quarantine;
+pub mod recall;
 pub mod release;
 pub mod replay;
 pub mod resume;

@@ -7,6 +7,7 @@
 use std::sync::Arc;
 
 use super::delivery::Deliveries;
+use super::recall;
 use crate::event::Events;
 use crate::log::{Changes, Direction, Error, Log, Query, Table};
 use crate::runeset::Start;
@@ -86,38 +87,6 @@ pub fn first_since(log: &dyn Log, since: i64) -> Result<u64, Error> {
     Ok(log.head())
 }
 
-/// The state of a spell, for each of its lanes.
-pub(super) fn memories_of(
-    log: &dyn Log,
-    spell: &Spell,
-    lane_of: &dyn Fn(&[u8]) -> usize,
-    epoch: u64,
-) -> Result<Vec<Memory>, Error> {
-    let mut memories = vec![Memory { is_recorded: true, epoch, ..Memory::default() }; spell.lanes];
-    let mut entries = log.values(Table::State, &Address::prefix_of(&spell.name))?;
-    if entries.is_empty()
-        && let Some(was) = spell.was.as_deref()
-        && standing_in(log, &spell.name)?.is_none()
-    {
-        entries = log.values(Table::State, &Address::prefix_of(was))?;
-    }
-    for (address, value) in entries {
-        match Address::read(&address).map(|address| address.scope) {
-            // What belongs to no lane key is seen by the hooks of every lane.
-            Some([]) | None => {
-                for memory in &mut memories {
-                    memory.entries.push((address.clone(), value.clone()));
-                }
-            }
-            Some(scope) => {
-                let lane = lane_of(scope);
-                memories[lane].entries.push((address, value));
-            }
-        }
-    }
-    Ok(memories)
-}
-
 /// Says in a commit where all spells stand. `next` is the position that each wants next.
 pub fn record(
     spells: &[Arc<Spell>],
@@ -181,16 +150,20 @@ pub(super) struct Restored {
 
 impl Restored {
     /// Reads it, and has `deliveries` go on from there.
-    pub fn read(log: &dyn Log, spells: &[Arc<Spell>], deliveries: &mut Deliveries) -> Result<Self, Error> {
+    pub fn read(
+        log: &Arc<dyn Log>,
+        spells: &[Arc<Spell>],
+        deliveries: &mut Deliveries,
+    ) -> Result<Self, Error> {
         let mut restored = Self { cursor: log.head(), ..Self::default() };
         let mut memories = Vec::new();
         for (index, spell) in spells.iter().enumerate() {
-            let standing = restored.standing(log, index, spell)?;
-            deliveries.resume(index, &standing, log)?;
+            let standing = restored.standing(&**log, index, spell)?;
+            deliveries.resume(index, &standing, &**log)?;
             restored.cursor = restored.cursor.min(standing.next);
             restored.epochs.push(standing.epoch);
             let lane_of = |key: &[u8]| deliveries.lane_of(index, key);
-            memories.append(&mut memories_of(log, spell, &lane_of, standing.epoch)?);
+            memories.append(&mut recall::memories_of(log, spell, &lane_of, standing.epoch)?);
         }
         restored.memories = memories.into_iter();
         Ok(restored)
@@ -223,6 +196,7 @@ impl Restored {
     fn rename(&mut self, log: &dyn Log, spell: &Spell) -> Result<(), Error> {
         let Some(was) = spell.was.as_deref() else { return Ok(()) };
         self.changes.delete(Table::Spell, was.as_bytes());
+        recall::forget_sizes(was, &mut self.changes);
         for position in flushes(log, was)? {
             self.changes.delete(Table::Flush, &flush_key(was, position));
             self.changes.put(Table::Flush, &flush_key(&spell.name, position), &[]);

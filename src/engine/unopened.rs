@@ -33,6 +33,10 @@ impl Unopened {
         for (lane, result) in all {
             match result {
                 Ok(round) => unopened.keep(&round),
+                Err(OpenError::Fault(_, round)) if round.failure.is_some() => {
+                    // No fault of the spell.
+                    return round.failure.map_or_else(Self::default, Self::of_log);
+                }
                 Err(error) => {
                     unopened.spells.push(lanes[lane] as usize);
                     unopened.fail(&spells[lanes[lane] as usize], error);

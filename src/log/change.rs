@@ -3,6 +3,8 @@
 //! A table is the fold of its changes: the last one of a key counts. Cursors, how far a seed file was read
 //! and what spells keep are such tables, so that they move together with the energies they belong to.
 
+use std::ops::Bound;
+
 /// A table of keys and values.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Table {
@@ -19,12 +21,15 @@ pub enum Table {
     /// A spell's name, NUL, and a position, 8 bytes, the highest first: there a run of it ended, and its open
     /// batches were cast.
     Flush = 6,
+    /// A spell's name: bytes of the state of each of its lanes, 8 bytes each, little endian. Absent where they are to
+    /// be counted.
+    Size = 7,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 6] =
-        [Table::Cursor, Table::Seed, Table::Spell, Table::State, Table::Fault, Table::Flush];
+    pub const ALL: [Table; 7] =
+        [Table::Cursor, Table::Seed, Table::Spell, Table::State, Table::Fault, Table::Flush, Table::Size];
 
     /// The table with that number, as it is stored.
     #[must_use]
@@ -35,6 +40,21 @@ impl Table {
 
 /// A key of a table and its value.
 pub type Pair = (Vec<u8>, Vec<u8>);
+
+/// A range of keys: from, to.
+pub type Bounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
+
+/// Whether no key lies in a range; a `BTreeMap` panics on some of those.
+#[must_use]
+pub fn is_void(bounds: &Bounds<'_>) -> bool {
+    match bounds {
+        (Bound::Unbounded, _) | (_, Bound::Unbounded) => false,
+        (Bound::Included(from), Bound::Included(to)) => from > to,
+        (Bound::Included(from) | Bound::Excluded(from), Bound::Included(to) | Bound::Excluded(to)) => {
+            from >= to
+        }
+    }
+}
 
 /// One change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

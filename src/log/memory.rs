@@ -8,13 +8,17 @@
 //! memory ([`MemoryLog::keeping_ephemeral`]), where the engine is the live reader.
 
 use std::collections::{BTreeMap, VecDeque};
+use std::ops::Bound;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use rustc_hash::FxHashMap;
 
 use super::judge::{Found, Past, judge, judge_events};
-use super::{Absent, Appended, Commit, Conflict, Direction, Error, Log, Query, Receipt, Table, same_content};
+use super::{
+    Absent, Appended, Bounds, Commit, Conflict, Direction, Error, Log, Pair, Query, Receipt, Table, is_void,
+    same_content,
+};
 use crate::event::{EventRef, Events, Uuid};
 
 /// See the module.
@@ -30,7 +34,7 @@ struct Inner {
     head: u64,
     versions: Versions,
     ids: Option<FxHashMap<Uuid, u64>>,
-    tables: BTreeMap<(Table, Vec<u8>), Vec<u8>>,
+    tables: BTreeMap<Table, BTreeMap<Vec<u8>, Vec<u8>>>,
     transient: bool,
     keeps_ephemeral: bool,
 }
@@ -114,10 +118,10 @@ impl Inner {
         }
         let mut appended = judge(self, &mut commit)?;
         for change in commit.changes.iter() {
-            let key = (change.table, change.key.to_vec());
+            let table = self.tables.entry(change.table).or_default();
             match change.value {
-                Some(value) => drop(self.tables.insert(key, value.to_vec())),
-                None => drop(self.tables.remove(&key)),
+                Some(value) => drop(table.insert(change.key.to_vec(), value.to_vec())),
+                None => drop(table.remove(change.key)),
             }
         }
         appended.batch = self.store(commit.events);
@@ -255,14 +259,33 @@ impl Log for MemoryLog {
     }
 
     fn value(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
-        Ok(self.inner().tables.get(&(table, key.to_vec())).cloned())
+        Ok(self.inner().tables.get(&table).and_then(|table| table.get(key)).cloned())
     }
 
-    fn values(&self, table: Table, prefix: &[u8]) -> Result<Vec<crate::log::Pair>, Error> {
+    fn range(
+        &self,
+        table: Table,
+        bounds: Bounds<'_>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Pair>, Error> {
         let inner = self.inner();
-        let from = inner.tables.range((table, prefix.to_vec())..);
-        let own = from.take_while(|((of, key), _)| *of == table && key.starts_with(prefix));
-        Ok(own.map(|((_, key), value)| (key.clone(), value.clone())).collect())
+        let Some(table) = inner.tables.get(&table).filter(|_| !is_void(&bounds)) else {
+            return Ok(Vec::new());
+        };
+        let pair = |(key, value): (&Vec<u8>, &Vec<u8>)| (key.clone(), value.clone());
+        let range = table.range::<[u8], _>(bounds).map(pair);
+        Ok(match direction {
+            Direction::Forward => range.take(limit).collect(),
+            Direction::Backward => range.rev().take(limit).collect(),
+        })
+    }
+
+    fn values(&self, table: Table, prefix: &[u8]) -> Result<Vec<Pair>, Error> {
+        let mut all =
+            self.range(table, (Bound::Included(prefix), Bound::Unbounded), Direction::Forward, usize::MAX)?;
+        all.truncate(all.partition_point(|(key, _)| key.starts_with(prefix)));
+        Ok(all)
     }
 
     fn wait(&self, position: u64, timeout: Duration) -> u64 {

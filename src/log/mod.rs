@@ -33,7 +33,7 @@ use std::time::Duration;
 
 use crate::event::{EventRef, Events, Ttl, Uuid};
 
-pub use change::{Change, Changes, Pair, Table};
+pub use change::{Bounds, Change, Changes, Pair, Table, is_void};
 pub use commit::{Absent, Appended, Commit, Conflict, Receipt};
 pub use error::Error;
 pub use export::{ExportError, Exported, RecordFormat, export};
@@ -104,6 +104,16 @@ pub trait Log: Send + Sync {
 
     /// The value of a key in a table.
     fn value(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error>;
+
+    /// The keys of a table in a range with their values, in order, at most `limit` of them, all of one moment. To
+    /// go on, begin after the last (or, backward, end before it) with `Bound::Excluded`.
+    fn range(
+        &self,
+        table: Table,
+        bounds: Bounds<'_>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Pair>, Error>;
 
     /// All keys of a table that begin with `prefix`, in order, with their values.
     fn values(&self, table: Table, prefix: &[u8]) -> Result<Vec<Pair>, Error>;

@@ -31,6 +31,8 @@ pub struct Limits {
     pub print_bytes: u64,
     /// The spell's state: all keys and values, in all buckets.
     pub state_bytes: u64,
+    /// Memory for the state of each lane, where a log holds the rest.
+    pub state_cache_bytes: u64,
     /// Energies that may wait for one lane.
     pub queue: u64,
 }
@@ -48,7 +50,7 @@ pub struct Limit {
 }
 
 /// How many limits there are.
-pub const COUNT: usize = 9;
+pub const COUNT: usize = 10;
 
 const fn measure(unit: Unit, default: u64, min: u64, max: u64) -> Measure {
     Measure { unit, default, min, max }
@@ -105,6 +107,12 @@ pub const LIMITS: [Limit; COUNT] = [
         slot: |limits| &mut limits.state_bytes,
     },
     Limit {
+        name: "state_cache_bytes",
+        measure: measure(Unit::Bytes, 64 << 20, 0, 1 << 40),
+        help: "Memory for the state of each lane in a run with `--data`, about: what is beyond it is read from the log's tables.",
+        slot: |limits| &mut limits.state_cache_bytes,
+    },
+    Limit {
         name: "queue",
         measure: measure(Unit::Count, 16_384, 1, 1 << 30),
         help: "Energies that may wait for one lane before the log is read no further.",
@@ -158,7 +166,8 @@ impl Default for Limits {
             hops: LIMITS[5].measure.default,
             print_bytes: LIMITS[6].measure.default,
             state_bytes: LIMITS[7].measure.default,
-            queue: LIMITS[8].measure.default,
+            state_cache_bytes: LIMITS[8].measure.default,
+            queue: LIMITS[9].measure.default,
         })
     }
 }

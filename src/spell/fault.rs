@@ -40,6 +40,7 @@ impl FaultKind {
             Self::Limit(Stop::Prints) => "print_bytes",
             Self::Limit(Stop::Outputs) => "outputs",
             Self::Limit(Stop::State) => "state_bytes",
+            Self::Limit(Stop::Unread) => "state",
             Self::Memory => "memory",
             Self::Output => "output",
         }

@@ -10,7 +10,7 @@ use crate::blob::{Blobs, Put};
 use crate::event::envelope::{Fields, output_id, spell_key};
 use crate::event::msgpack::{Reader, Token};
 use crate::event::{EventRef, Events, Expect, Head, Span, Uuid, topic};
-use crate::log::{Change, Changes, Table};
+use crate::log::{self, Change, Changes, Table};
 use crate::runeset::Limits;
 use crate::spell::fault::Fault;
 use crate::spell::library::random::Random;
@@ -120,6 +120,8 @@ pub struct Round {
     pub retries: u64,
     /// What the VM takes at the end of the round.
     pub usage: Usage,
+    /// Why the state could not be read: nothing of the round is to be kept.
+    pub failure: Option<log::Error>,
 }
 
 /// Ends of the round's buffers when a cast began.

@@ -29,10 +29,11 @@ use crate::blob::{Blobs, Contents};
 use crate::event::Events;
 use crate::event::envelope::spell_key;
 use crate::event::msgpack::PathPart;
+use crate::log::Pair;
 use crate::router::filter::Filter;
 use crate::router::pattern::Pattern;
 use crate::runeset::{Batch, Fault as FaultPolicy, Limits, Start};
-use crate::state::Address;
+use crate::state::{Address, Base};
 use host::{Host, Phase};
 use raw::Vm;
 
@@ -118,8 +119,12 @@ pub struct Memory {
     pub epoch: u64,
     /// Whether changes of state are recorded, for the log.
     pub is_recorded: bool,
-    /// The state: [`Address`] and value.
-    pub entries: Vec<crate::log::Pair>,
+    /// The state, where all of it is to be in memory: [`Address`] and value.
+    pub entries: Vec<Pair>,
+    /// Where the state is, for a spell that need not have all of it in memory.
+    pub base: Option<Base>,
+    /// Bytes of the state, where it is not in `entries`.
+    pub bytes: Option<u64>,
     /// The run's content.
     pub contents: Contents,
 }
@@ -143,6 +148,9 @@ impl Spell {
             }
         }
         host.state.set_scope(&[]);
+        if let Some(base) = memory.base.clone() {
+            host.state.rest_on(base, memory.bytes, self.limits.state_cache_bytes);
+        }
         let mut vm = Vm::new(host, clocks.steady_ms, clocks.exact)?;
         if let Err(fault) = vm.load(&self.path, &self.source) {
             return Err(failed(&mut vm, fault));
@@ -171,6 +179,7 @@ impl Spell {
 impl Lane {
     /// Runs tasks over the energies of a round. The tasks' vector comes back for reuse.
     pub fn run(&mut self, events: &Arc<Events>, tasks: Vec<Task>) -> Vec<Task> {
+        self.vm.host().state.relieve();
         self.vm.run(events, tasks, self.retries, self.keep_going)
     }
 
@@ -178,6 +187,7 @@ impl Lane {
     pub fn take_round(&mut self) -> Round {
         let (memory_bytes, peak_bytes) = self.vm.memory_bytes();
         let host = self.vm.host();
+        host.round.failure = host.state.take_failure();
         host.round.usage = Usage { memory_bytes, peak_bytes, state_bytes: host.state.bytes() };
         std::mem::take(&mut host.round)
     }
@@ -233,5 +243,7 @@ pub fn evaluate_seed(
 }
 
 fn failed(vm: &mut Vm, fault: Fault) -> OpenError {
-    OpenError::Fault(Box::new(fault), Box::new(std::mem::take(&mut vm.host().round)))
+    let host = vm.host();
+    host.round.failure = host.state.take_failure();
+    OpenError::Fault(Box::new(fault), Box::new(std::mem::take(&mut host.round)))
 }

@@ -171,7 +171,7 @@ fn advise(diagnostic: Diagnostic, path: &str, source: &str, fault: &Fault, place
                 None => diagnostic,
             };
         }
-        FaultKind::Syntax | FaultKind::Output => return diagnostic,
+        FaultKind::Syntax | FaultKind::Output | FaultKind::Limit(Stop::Unread) => return diagnostic,
     };
     diagnostic.help(format!("if that is meant, raise `limits.{limit}` in the {place}"))
 }

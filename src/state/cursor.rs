@@ -1,6 +1,13 @@
 //! Walks over a bucket that may change while they go on: a cursor remembers a key, not a place in memory.
 
+use std::collections::VecDeque;
 use std::ops::Bound;
+
+use super::Base;
+use crate::log::{Bounds, Error, Pair};
+
+/// Entries that are read ahead: at first, and at most. Each time twice as many.
+const PAGE: (usize, usize) = (16, 512);
 
 /// Names a cursor of a store; never used again for another one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -20,6 +27,17 @@ pub(super) struct Cursor {
     to: Vec<u8>,
     limit: u64,
     reverse: bool,
+    ahead: Ahead,
+}
+
+/// What was read ahead of what is not in memory. It does not change while a cast runs.
+#[derive(Debug, Default)]
+struct Ahead {
+    page: VecDeque<Pair>,
+    /// How many were asked for last.
+    size: usize,
+    /// There is nothing after the page.
+    is_last: bool,
 }
 
 impl Cursor {
@@ -31,14 +49,36 @@ impl Cursor {
         self.reverse
     }
 
-    pub fn bounds(&self) -> (Bound<&[u8]>, Bound<&[u8]>) {
+    pub fn bounds(&self) -> Bounds<'_> {
         let to = if self.limit == 0 { &self.from } else { &self.to };
         (Bound::Included(&self.from), Bound::Excluded(to))
     }
 
-    /// Leaves a key behind.
+    /// The next entry of those that are not in memory.
+    pub fn peek(&mut self, base: &Base, scope: &[u8]) -> Result<Option<&Pair>, Error> {
+        let is_behind = |(key, _): &Pair| match self.reverse {
+            true => key >= &self.to,
+            false => key < &self.from,
+        };
+        while self.ahead.page.front().is_some_and(is_behind) {
+            self.ahead.page.pop_front();
+        }
+        if self.ahead.page.is_empty() && !self.ahead.is_last {
+            let size = (self.ahead.size * 2).clamp(PAGE.0, PAGE.1);
+            let page = base.page((scope, &self.bucket), self.bounds(), self.reverse, size)?;
+            self.ahead = Ahead { is_last: page.len() < size, page: page.into(), size };
+        }
+        Ok(self.ahead.page.front())
+    }
+
+    /// Gives out a key and leaves it behind.
     pub fn pass(&mut self, key: &[u8]) {
         self.limit -= 1;
+        self.skip(key);
+    }
+
+    /// Leaves a key behind.
+    pub fn skip(&mut self, key: &[u8]) {
         if self.reverse {
             self.to.clear();
             self.to.extend_from_slice(key);
@@ -72,6 +112,7 @@ impl Cursors {
                 place.extend_from_slice(bytes);
             }
             (cursor.serial, cursor.limit, cursor.reverse) = (serial, limit, reverse);
+            cursor.ahead = Ahead::default();
             return CursorId { slot, serial };
         }
         self.list.push(Cursor {
@@ -81,6 +122,7 @@ impl Cursors {
             to: to.to_vec(),
             limit,
             reverse,
+            ahead: Ahead::default(),
         });
         CursorId { slot: self.list.len() as u32 - 1, serial }
     }

@@ -8,10 +8,17 @@
 //! [`Store::rollback`] takes all of it back. The store holds no clock, no file and no Lua; being
 //! durable is the business of whoever folds the log into it.
 //!
+//! Over a durable log a store may be larger than memory. It then has a [`Base`], the log's table, and holds what was
+//! read or written lately: between two rounds, when all that was written is in the log, it may forget
+//! ([`Store::relieve`]). Whether it forgot does not show but in time taken. Only its own VM changes
+//! what it holds, so what was read stays true.
+//!
 //! Bounds: a key has at most [`key::BYTES_MAX`] bytes; keys and values, with [`store::ENTRY_BYTES`] for each
-//! entry, at most `limits.state_bytes` in all; the caller bounds each value.
+//! entry, at most `limits.state_bytes` in all; the caller bounds each value. In memory, with a base: at most
+//! `limits.state_cache_bytes` and what one round touches.
 
 mod address;
+mod base;
 mod bucket;
 mod bytes;
 mod cursor;
@@ -19,5 +26,6 @@ pub mod key;
 pub mod store;
 
 pub use address::Address;
+pub use base::Base;
 pub use cursor::CursorId;
-pub use store::{Full, Store};
+pub use store::{Denied, Store, Unread};

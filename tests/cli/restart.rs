@@ -102,3 +102,46 @@ fn what_a_spell_failed_on_goes_along_when_it_is_renamed() {
     assert!(place.run("faults --all --data log").stdout.contains("\"status\":\"released\""));
     assert_eq!(place.run("cast s.lua --data log").stdout, "");
 }
+
+/// Counts words; looks for the words around each, in order, and forgets some. Now and then it faults.
+const WORDS: &str = r#"
+return {
+  fault = "skip", lane = "lane", lanes = 2,
+  limits = { state_cache_bytes = "CACHE" },
+  cast = function(event)
+    local words, n = sanctum.bucket("words"), event.n
+    state[n % 97] = (state[n % 97] or 0) + 1
+    words[{ n % 31, n % 7 }] = ("word %d "):format(n):rep(3)
+    if n % 5 == 0 then words:delete{ (n + 11) % 31, n % 7 } end
+    local near = array{}
+    for key, word in words:range{ from = { n % 31 }, limit = 3, reverse = n % 2 == 0 } do near[#near + 1] = { key, word } end
+    if n % 13 == 0 then error("undone") end
+    print(json.encode{ n = n, seen = state[n % 97], words = words:count(), keys = state:count(), near = near })
+  end,
+}
+"#;
+
+#[test]
+fn a_state_larger_than_its_cache_is_the_same_state() {
+    const END: u64 = 400;
+    let seed =
+        |to: u64| (0..to).map(|n| format!("{{\"lane\":\"{}\",\"n\":{n}}}\n", n % 3)).collect::<String>();
+    let run = |cache: &str, cuts: &[u64]| {
+        let place = Place::new(&[("words.lua", &WORDS.replace("CACHE", cache))]);
+        let mut stdout = String::new();
+        for to in cuts {
+            place.write("seed.ndjson", &seed(*to));
+            let ran = place.run("cast words.lua --data log --seed seed.ndjson");
+            assert_eq!(ran.code, 0, "{}", ran.stderr);
+            stdout += &ran.stdout;
+        }
+        let kept = place.run("state export words --data log");
+        assert_eq!(kept.code, 0, "{}", kept.stderr);
+        stdout + &kept.stdout
+    };
+    let whole = run("64MiB", &[END]);
+    assert!(whole.lines().count() > 700);
+    for (cache, cuts) in [("0B", &[END][..]), ("0B", &[33, 34, 390, END]), ("4KiB", &[200, END])] {
+        assert_eq!(run(cache, cuts), whole, "{cache}, {cuts:?}");
+    }
+}

@@ -10,7 +10,7 @@ use sanctum::log::{FileLog, Log};
 
 use crate::outcome::Outcome;
 use crate::random::Random;
-use crate::scenario::Scenario;
+use crate::scenario::{CACHES, Scenario};
 use crate::silence::Silence;
 
 /// Scenarios; what an undisturbed run of each leaves is found out once.
@@ -48,6 +48,8 @@ struct Making {
     durability: Durability,
     background: bool,
     compacts: bool,
+    /// One of [`CACHES`].
+    cache: usize,
 }
 
 /// What runs did, for the record.
@@ -150,6 +152,7 @@ impl Run {
             durability: dice.pick(&[Durability::Commit, Durability::IntervalMs(1), Durability::Os]),
             background: self.may_background && dice.percent(50),
             compacts: dice.percent(25),
+            cache: dice.below(CACHES.len() as u64) as usize,
         }
     }
 
@@ -239,6 +242,7 @@ impl Making {
             durability: Durability::Commit,
             background: false,
             compacts: false,
+            cache: 0,
         }
     }
 }
@@ -293,7 +297,7 @@ fn attempt(
         ..Options::default()
     };
     let failed = |_| log.head();
-    let mut engine = match Engine::over(log.clone(), scenario.load(), options) {
+    let mut engine = match Engine::over(log.clone(), scenario.load(making.cache), options) {
         Ok(engine) => engine,
         Err(unopened) if disk.is_off() || disk.faults() != Faults::default() => {
             drop(unopened);

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use rmpv::Value;
 use sanctum::engine::clock;
 use sanctum::engine::seed::{SeedOptions, Seeds, Source};
 use sanctum::engine::{Clock, INTAKE_EVENTS};
@@ -14,6 +15,9 @@ use crate::spells::SPELLS;
 /// When the first seed happened, in milliseconds since the epoch.
 const FIRST_MS: u64 = 1_700_000_000_000;
 
+/// How much state a run may have in memory: all, some, none.
+pub const CACHES: [u64; 3] = [64 << 20, 600, 0];
+
 /// Spells and seeds.
 pub struct Scenario {
     /// Names and sources.
@@ -21,7 +25,8 @@ pub struct Scenario {
     /// Names and contents.
     pub files: Vec<(String, Vec<u8>)>,
     chunk_events: usize,
-    loaded: Vec<Arc<Spell>>,
+    /// The spells, loaded, for each of [`CACHES`].
+    loaded: Vec<Vec<Arc<Spell>>>,
 }
 
 impl Scenario {
@@ -47,13 +52,14 @@ impl Scenario {
         let list: Vec<String> = records(share, &mut dice).iter().map(|record| lua(record)).collect();
         files.push(("c.lua".to_owned(), format!("return {{ {} }}", list.join(", ")).into_bytes()));
         let chunk_events = dice.pick(&[5, 16, 40, INTAKE_EVENTS]);
-        let loaded = spells.iter().map(|(name, source)| spell(name, source)).collect();
+        let load = |cache| spells.iter().map(|(name, source)| spell(name, source, cache)).collect();
+        let loaded = CACHES.into_iter().map(load).collect();
         Self { spells, files, chunk_events, loaded }
     }
 
-    /// The spells, loaded.
-    pub fn load(&self) -> Vec<Arc<Spell>> {
-        self.loaded.clone()
+    /// The spells, loaded, with one of [`CACHES`].
+    pub fn load(&self, cache: usize) -> Vec<Arc<Spell>> {
+        self.loaded[cache].clone()
     }
 
     /// The seeds.
@@ -106,13 +112,15 @@ fn lua(record: &str) -> String {
     out
 }
 
-fn spell(name: &str, source: &str) -> Arc<Spell> {
+fn spell(name: &str, source: &str, cache_bytes: u64) -> Arc<Spell> {
+    let mut limits = StatedLimits::default();
+    limits.apply("state_cache_bytes", &Value::from(cache_bytes)).expect("a limit");
     let origin = Origin {
         path: format!("{name}.lua"),
         source: source.as_bytes().into(),
         modules: Modules::default(),
         entry: None,
-        limits: StatedLimits::default(),
+        limits,
         fault: Fault::Stop,
     };
     let clocks = Clocks { steady_ms: clock::steady_ms, timer_ns: None, exact: false };

@@ -1,7 +1,7 @@
 //! VMs that are made anew after a round, as if the run had been ended and begun again: `prepare` runs once more, and
 //! the state is what the log holds.
 
-use super::super::resume::memories_of;
+use super::super::recall::memories_of;
 use super::super::worker::Shut;
 use super::super::{Failure, Unopened};
 use super::Engine;
@@ -29,9 +29,7 @@ impl Engine {
         }
         let mut changes = Changes::default();
         for (lane, round) in &opened.rounds {
-            if self.is_first_lane(*lane) {
-                changes.extend_from(&round.changes, usize::MAX);
-            }
+            self.record_prepared(*lane, round, &mut changes);
         }
         if !changes.is_empty() {
             self.log.append_unsynced(log::Commit { changes, ..log::Commit::default() })?;
@@ -43,7 +41,7 @@ impl Engine {
     fn memory_of(&self, lane: usize, spell: usize) -> Result<Memory, Failure> {
         let lane_of = |key: &[u8]| self.deliveries.lane_of(spell, key);
         let epoch = self.deliveries.epoch_of(spell);
-        let memories = memories_of(&*self.log, &self.spells[spell], &lane_of, epoch)?;
+        let memories = memories_of(&self.log, &self.spells[spell], &lane_of, epoch)?;
         let first = self.lanes.iter().position(|of| *of as usize == spell).unwrap_or(lane);
         let memory = memories.into_iter().nth(lane - first).unwrap_or_default();
         Ok(Memory { contents: self.contents.clone(), ..memory })

@@ -11,6 +11,7 @@ mod settlement;
 use std::sync::Arc;
 
 use super::delivery::{Deliveries, Plan};
+use super::recall;
 use super::release::{self, Release};
 use super::resume::{Restored, Standing};
 use super::summary::{self, SpellSummary};
@@ -71,7 +72,7 @@ impl Engine {
         let mut deliveries = Deliveries::new(&spells);
         let mut restored = Restored::default();
         if options.resume {
-            restored = Restored::read(&*log, &spells, &mut deliveries).map_err(Unopened::of_log)?;
+            restored = Restored::read(&log, &spells, &mut deliveries).map_err(Unopened::of_log)?;
         }
         let begun = log.head();
         let contents = options.store.clone().map_or_else(Contents::default, Contents::stored);
@@ -104,7 +105,7 @@ impl Engine {
         };
         Ok(Self {
             deliveries,
-            usages: vec![Usage::default(); lanes.len()],
+            usages: opened.rounds.iter().map(|(_, round)| round.usage).collect(),
             spells: spells.into(),
             lanes,
             crew,
@@ -183,12 +184,11 @@ impl Engine {
     fn begin(&mut self, sink: &mut dyn Sink) -> Result<(), Failure> {
         let mut changes = std::mem::take(&mut self.first);
         for (lane, round) in std::mem::take(&mut self.opened) {
-            // All lanes of a spell prepare alike; one speaks for them.
             if self.is_first_lane(lane) {
                 sink.print(&round.prints)?;
                 sink.note(&round.notes)?;
-                changes.extend_from(&round.changes, usize::MAX);
             }
+            self.record_prepared(lane, &round, &mut changes);
         }
         for index in std::mem::take(&mut self.late) {
             sink.warn(&begins_late(&self.spells[index], self.log.head()))?;
@@ -200,6 +200,15 @@ impl Engine {
             self.cast_released(sink)?;
         }
         Ok(())
+    }
+
+    /// Adds to a commit what `prepare` kept. All lanes of a spell prepare alike; the first one speaks for them.
+    fn record_prepared(&mut self, lane: usize, round: &Round, changes: &mut Changes) {
+        self.usages[lane] = round.usage;
+        if self.is_first_lane(lane) && !round.changes.is_empty() {
+            changes.extend_from(&round.changes, usize::MAX);
+            recall::forget_sizes(&self.spells[self.lanes[lane] as usize].name, changes);
+        }
     }
 
     /// Gives the sink what a run that stops has produced and not come to: an energy that a spell would have
@@ -336,6 +345,9 @@ impl Engine {
         let mut blobs = Vec::new();
         let (mut count, mut bytes) = (0, 0);
         for (lane, mut round) in rounds {
+            if let Some(failure) = round.failure.take() {
+                return Err(failure.into());
+            }
             blobs.append(&mut round.blobs);
             count += round.outputs.len();
             bytes += round.outputs.byte_len();
@@ -366,6 +378,7 @@ impl Engine {
             if let Some(release) = self.released.as_ref().filter(|_| outcome.is_ok()) {
                 release.record(&mut changes);
             }
+            self.record_sizes(&results, outcome.is_ok(), &mut changes);
             self.record(events, range, outcome.is_ok(), &mut changes)?;
         }
         let appended = self.append(&mut commit, changes);

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::super::delivery::{Deliveries, Plan};
-use super::super::{Failure, resume};
+use super::super::{Failure, recall, resume};
 use super::{Engine, LaneResult, Outgoing};
 use crate::event::Events;
 use crate::log::Changes;
@@ -83,10 +83,30 @@ impl Engine {
         for result in results.iter().flatten() {
             changes.extend_from(&result.round.changes, result.changes);
         }
+        self.record_sizes(results, false, &mut changes);
         self.record(events, range, false, &mut changes)?;
         self.append(commit, changes)?;
         self.progress.outputs = (0, 0);
         Ok(())
+    }
+
+    /// Adds to a commit how much state spells have whose state it changes; of a round that is not whole it is not known.
+    pub(super) fn record_sizes(&self, results: &[Option<LaneResult>], is_whole: bool, changes: &mut Changes) {
+        let mut done = None;
+        for (lane, result) in results.iter().enumerate() {
+            let of = self.lanes[lane];
+            if done == Some(of) || result.as_ref().is_none_or(|result| result.changes == 0) {
+                continue;
+            }
+            done = Some(of);
+            let name = &self.spells[of as usize].name;
+            if is_whole {
+                let lanes = self.lanes.iter().zip(&self.usages).filter(|(spell, _)| **spell == of);
+                recall::record_sizes(name, lanes.map(|(_, usage)| usage.state_bytes), changes);
+            } else {
+                recall::forget_sizes(name, changes);
+            }
+        }
     }
 
     /// Adds to a commit where spells stand: after the round, or where it failed.

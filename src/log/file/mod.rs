@@ -59,7 +59,7 @@ use self::tables::Tables;
 use self::view::{Active, IndexCache, Tail, View};
 use self::writer::{Known, Writer};
 use super::judge::judge_events;
-use super::{Appended, Commit, Conflict, Direction, Error, Log, Pair, Query, Table};
+use super::{Appended, Bounds, Commit, Conflict, Direction, Error, Log, Pair, Query, Table};
 use crate::disk::{Disk, Mode, RealDisk};
 use crate::event::{EventRef, Events, Uuid};
 pub use crate::runeset::Durability;
@@ -465,6 +465,16 @@ impl Log for FileLog {
 
     fn value(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Error> {
         self.plane.table_value(table, key)
+    }
+
+    fn range(
+        &self,
+        table: Table,
+        bounds: Bounds<'_>,
+        direction: Direction,
+        limit: usize,
+    ) -> Result<Vec<Pair>, Error> {
+        self.plane.table_range(table, bounds, direction, limit)
     }
 
     fn values(&self, table: Table, prefix: &[u8]) -> Result<Vec<Pair>, Error> {

@@ -20,10 +20,8 @@
 //! Entries of the bucket: `{KEY, time}` and, to forget them in order, `{time, KEY}`; `KEY` is the encoded key, as a
 //! string. An `add` forgets [`SWEEP`] of them at most, so none is long.
 
-use std::ops::Bound;
-
 use super::state::{check_write, put, read_key};
-use super::{marks, settings};
+use super::{kept, marks, settings};
 use crate::event::msgpack;
 use crate::spell::raw::{Entry, Frame, Raise};
 use crate::state::key;
@@ -34,7 +32,7 @@ pub(super) const MAKER: Entry = ("dedupe", dedupe);
 const METHODS: &[Entry] = &[("add", add), ("late", late)];
 
 /// Keys that an `add` forgets at most: more than the one that it adds.
-const SWEEP: usize = 8;
+const SWEEP: u64 = 8;
 
 pub(crate) fn install(frame: &mut Frame<'_>) {
     super::install_class(frame, CLASS, METHODS);
@@ -83,7 +81,7 @@ fn add(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let mut name = Vec::new();
     read_key(frame, 2, &mut name, false)?;
     let at = frame.opt_int(3)?.unwrap_or_else(|| frame.host().input.time_ms);
-    let seen = marks::time(frame, dedupe.bucket);
+    let seen = marks::time(frame, dedupe.bucket)?;
     if at < seen.saturating_sub(dedupe.late) {
         marks::count_late(frame, dedupe.bucket)?;
         frame.push_nil();
@@ -104,7 +102,7 @@ fn add(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 
 fn late(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let dedupe = own(frame, "late")?;
-    let count = marks::late(frame, dedupe.bucket);
+    let count = marks::late(frame, dedupe.bucket)?;
     frame.push_int(count);
     Ok(1)
 }
@@ -128,11 +126,9 @@ fn by_time(at: i64, name: &[u8]) -> Vec<u8> {
 /// Whether the key was taken less than `within` from a time.
 fn is_taken(frame: &mut Frame<'_>, dedupe: &Dedupe<'_>, name: &[u8], at: i64) -> Result<bool, Raise> {
     frame.charge(2 + name.len() as u64 / 16)?;
-    let from = by_key(name, at.saturating_sub(dedupe.within));
+    let from = kept::after(by_key(name, at.saturating_sub(dedupe.within)));
     let to = by_key(name, at.saturating_add(dedupe.within));
-    let state = &frame.host().state;
-    let mut found = state.range(dedupe.bucket, Bound::Excluded(&from), Bound::Excluded(&to));
-    Ok(found.next().is_some())
+    Ok(!kept::range(frame, dedupe.bucket, (&from, &to), 1, false)?.is_empty())
 }
 
 /// Forgets the oldest of what was taken by `due`.
@@ -141,20 +137,17 @@ fn sweep(frame: &mut Frame<'_>, dedupe: &Dedupe<'_>, due: i64) -> Result<(), Rai
     key::begin_tuple(&mut from);
     let mut to = from.clone();
     key::write_int(&mut to, due.saturating_add(1));
-    let state = &mut frame.host().state;
-    let bounds = (Bound::Included(from.as_slice()), Bound::Excluded(to.as_slice()));
-    let old: Vec<Vec<u8>> =
-        state.range(dedupe.bucket, bounds.0, bounds.1).take(SWEEP).map(|(entry, _)| entry.to_vec()).collect();
+    let old = kept::range(frame, dedupe.bucket, (&from, &to), SWEEP, false)?;
     let mut name = Vec::new();
-    for entry in &old {
+    for (entry, _) in &old {
         name.clear();
         let Some((at, len)) = key::elements(entry).and_then(|rest| key::read_int(rest).ok()) else {
             continue;
         };
         if key::read_element(&entry[1 + len..], &mut name).is_ok() {
-            state.delete(dedupe.bucket, &by_key(&name, at));
+            kept::delete(frame, dedupe.bucket, &by_key(&name, at))?;
         }
-        state.delete(dedupe.bucket, entry);
+        kept::delete(frame, dedupe.bucket, entry)?;
     }
     frame.charge(1 + 2 * old.len() as u64)
 }

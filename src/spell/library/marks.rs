@@ -1,6 +1,7 @@
 //! Scalars in the bucket of a window, a table and the like: the time that it has come to, what came too late.
 
-use super::state::{put, stored_int};
+use super::kept;
+use super::state::put;
 use crate::event::msgpack;
 use crate::spell::raw::{Frame, Raise};
 use crate::state::key;
@@ -23,13 +24,13 @@ fn put_int(frame: &mut Frame<'_>, bucket: &[u8], name: &[u8], value: i64) -> Res
 }
 
 /// The highest time that arrived; `i64::MIN` before the first.
-pub(super) fn time(frame: &mut Frame<'_>, bucket: &[u8]) -> i64 {
-    stored_int(frame, bucket, &scalar(TIME)).unwrap_or(i64::MIN)
+pub(super) fn time(frame: &mut Frame<'_>, bucket: &[u8]) -> Result<i64, Raise> {
+    Ok(kept::int(frame, bucket, &scalar(TIME))?.unwrap_or(i64::MIN))
 }
 
 /// Notes a time that arrived; gives the highest.
 pub(super) fn pass(frame: &mut Frame<'_>, bucket: &[u8], at: i64) -> Result<i64, Raise> {
-    let seen = time(frame, bucket);
+    let seen = time(frame, bucket)?;
     if at > seen {
         put_int(frame, bucket, TIME, at)?;
     }
@@ -37,12 +38,12 @@ pub(super) fn pass(frame: &mut Frame<'_>, bucket: &[u8], at: i64) -> Result<i64,
 }
 
 /// How many values came too late.
-pub(super) fn late(frame: &mut Frame<'_>, bucket: &[u8]) -> i64 {
-    stored_int(frame, bucket, &scalar(LATE)).unwrap_or(0)
+pub(super) fn late(frame: &mut Frame<'_>, bucket: &[u8]) -> Result<i64, Raise> {
+    Ok(kept::int(frame, bucket, &scalar(LATE))?.unwrap_or(0))
 }
 
 /// Counts one that came too late.
 pub(super) fn count_late(frame: &mut Frame<'_>, bucket: &[u8]) -> Result<(), Raise> {
-    let count = late(frame, bucket);
+    let count = late(frame, bucket)?;
     put_int(frame, bucket, LATE, count + 1)
 }

@@ -14,6 +14,7 @@ mod format;
 mod hash;
 mod join;
 mod json;
+mod kept;
 mod log;
 mod marks;
 mod msgpack;

@@ -24,11 +24,10 @@
 
 use std::cell::Cell;
 
-use super::extend;
-use crate::event::msgpack::{self, Token};
+use super::{extend, kept};
 use crate::event::suggest::suggest;
 use crate::spell::host::Phase;
-use crate::spell::raw::{EncodeError, Entry, Frame, Kind, Raise, Stop};
+use crate::spell::raw::{EncodeError, Entry, Frame, Kind, Raise};
 use crate::state::{CursorId, key};
 
 /// The class of `state` and of buckets; the payload is the bucket's name.
@@ -177,13 +176,11 @@ pub(super) fn push_stored(
     key: &[u8],
     value: &mut Vec<u8>,
 ) -> Result<bool, Raise> {
-    let host = frame.host();
-    let Some(found) = host.state.get(bucket, key) else {
+    if kept::look(frame, bucket, key, |found| value.extend_from_slice(found))?.is_none() {
         frame.charge(1)?;
         return Ok(false);
-    };
-    value.extend_from_slice(found);
-    let nulls = host.nulls;
+    }
+    let nulls = frame.host().nulls;
     frame.charge(1 + value.len() as u64 / 16)?;
     frame.push_value(value, nulls)?;
     Ok(true)
@@ -201,8 +198,7 @@ pub(super) fn store(
     if matches!(frame.kind(index), Kind::Nil | Kind::None) {
         frame.charge(1)?;
         check_write(frame)?;
-        frame.host().state.delete(bucket, key);
-        return Ok(());
+        return kept::delete(frame, bucket, key).map(drop);
     }
     let bytes_max = frame.host().limits.event_bytes as usize;
     let mut encoded = frame.encode(index, value, bytes_max);
@@ -217,10 +213,7 @@ pub(super) fn store(
 pub(super) fn put(frame: &mut Frame<'_>, bucket: &[u8], key: &[u8], value: &[u8]) -> Result<(), Raise> {
     frame.charge(2 + (key.len() + value.len()) as u64 / 16)?;
     check_write(frame)?;
-    match frame.host().state.put(bucket, key, value) {
-        Ok(()) => Ok(()),
-        Err(_) => Err(frame.stop(Stop::State)),
-    }
+    kept::put(frame, bucket, key, value)
 }
 
 /// Pushes a key as the value it was made of.
@@ -313,7 +306,7 @@ fn delete(frame: &mut Frame<'_>) -> Result<usize, Raise> {
         read_key(frame, 2, key, false)?;
         frame.charge(1)?;
         check_write(frame)?;
-        let deleted = frame.host().state.delete(bucket, key);
+        let deleted = kept::delete(frame, bucket, key)?;
         frame.push_bool(deleted);
         Ok(1)
     })
@@ -321,7 +314,7 @@ fn delete(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 
 fn count(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let bucket = own_bucket(frame, "count")?;
-    let count = frame.host().state.count(bucket);
+    let count = kept::count(frame, bucket)?;
     frame.push_int(count as i64);
     Ok(1)
 }
@@ -438,9 +431,8 @@ fn next(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let id = CursorId { slot: slot as u32, serial: serial as u64 };
     with_scratch(|key, value| {
         frame.charge(2)?;
-        let host = frame.host();
-        let nulls = host.nulls;
-        match host.state.step(id, key, value) {
+        let nulls = frame.host().nulls;
+        match kept::step(frame, id, key, value)? {
             Some(true) => {
                 frame.charge((key.len() + value.len()) as u64 / 16)?;
                 push_key(frame, key)?;
@@ -458,12 +450,4 @@ fn next(frame: &mut Frame<'_>) -> Result<usize, Raise> {
             }
         }
     })
-}
-
-/// The integer that a stored value is.
-pub(super) fn stored_int(frame: &mut Frame<'_>, bucket: &[u8], key: &[u8]) -> Option<i64> {
-    match msgpack::token_at(frame.host().state.get(bucket, key)?) {
-        Ok(Token::Int(value)) => Some(value),
-        _ => None,
-    }
 }

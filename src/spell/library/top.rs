@@ -22,11 +22,9 @@
 //! Entries of the bucket: `{-score, KEY}` leads to the record, `{KEY}` to the score; `KEY` is the encoded key, as a
 //! string.
 
-use std::ops::Bound;
-
 use super::score::Score;
-use super::settings;
 use super::state::{bad_value, check_phase, check_write, put, read_key, with_scratch};
+use super::{kept, settings};
 use crate::spell::raw::{Entry, Frame, Raise};
 use crate::state::key;
 
@@ -91,7 +89,7 @@ fn add(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let mut name = Vec::new();
     read_key(frame, 2, &mut name, false)?;
     let score = Score::read(frame, 3)?;
-    let old = frame.host().state.get(top.bucket, &score_key(&name)).and_then(Score::stored);
+    let old = kept::look(frame, top.bucket, &score_key(&name), Score::stored)?.flatten();
     frame.charge(2 + name.len() as u64 / 16)?;
     let changed = match score {
         None => remove(frame, &top, &name, old)?,
@@ -104,9 +102,8 @@ fn add(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 fn remove(frame: &mut Frame<'_>, top: &Top<'_>, name: &[u8], old: Option<Score>) -> Result<bool, Raise> {
     frame.charge(2)?;
     let Some(old) = old else { return Ok(false) };
-    let state = &mut frame.host().state;
-    state.delete(top.bucket, &old.place(name));
-    Ok(state.delete(top.bucket, &score_key(name)))
+    kept::delete(frame, top.bucket, &old.place(name))?;
+    kept::delete(frame, top.bucket, &score_key(name))
 }
 
 fn set(
@@ -118,18 +115,18 @@ fn set(
     record: &mut Vec<u8>,
 ) -> Result<bool, Raise> {
     let place = score.place(name);
-    if old.is_none() && is_full(frame, top) && last(frame, top).is_some_and(|last| place > last) {
+    if old.is_none() && is_full(frame, top)? && last(frame, top)?.is_some_and(|last| place > last) {
         return Ok(false);
     }
     push_record(frame);
     let bytes_max = frame.host().limits.event_bytes as usize;
     frame.encode(-1, record, bytes_max).map_err(|error| bad_value("the value cannot be kept", &error))?;
     frame.pop(1);
-    if frame.host().state.get(top.bucket, &place) == Some(record.as_slice()) {
+    if kept::look(frame, top.bucket, &place, |found| found == record.as_slice())? == Some(true) {
         return Ok(false);
     }
     remove(frame, top, name, old)?;
-    if is_full(frame, top) {
+    if is_full(frame, top)? {
         drop_last(frame, top)?;
     }
     put(frame, top.bucket, &score_key(name), &score.encode())?;
@@ -148,29 +145,26 @@ fn push_record(frame: &mut Frame<'_>) {
     }
 }
 
-fn is_full(frame: &mut Frame<'_>, top: &Top<'_>) -> bool {
-    frame.host().state.count(top.bucket) as i64 >= 2 * top.n
+fn is_full(frame: &mut Frame<'_>, top: &Top<'_>) -> Result<bool, Raise> {
+    Ok(kept::count(frame, top.bucket)? as i64 >= 2 * top.n)
 }
 
 /// The key of the last record.
-fn last(frame: &mut Frame<'_>, top: &Top<'_>) -> Option<Vec<u8>> {
+fn last(frame: &mut Frame<'_>, top: &Top<'_>) -> Result<Option<Vec<u8>>, Raise> {
     let (from, to) = records();
-    let state = &frame.host().state;
-    let mut range = state.range(top.bucket, Bound::Included(&from), Bound::Excluded(&to));
-    range.next_back().map(|(place, _)| place.to_vec())
+    let last = kept::range(frame, top.bucket, (&from, &to), 1, true)?.pop();
+    Ok(last.map(|(place, _)| place))
 }
 
 fn drop_last(frame: &mut Frame<'_>, top: &Top<'_>) -> Result<(), Raise> {
     frame.charge(4)?;
-    let Some(place) = last(frame, top) else { return Ok(()) };
+    let Some(place) = last(frame, top)? else { return Ok(()) };
     let mut name = Vec::new();
     let element = key::elements(&place).and_then(|rest| key::skip(rest).ok());
-    let state = &mut frame.host().state;
     if element.is_some_and(|element| key::read_element(element, &mut name).is_ok()) {
-        state.delete(top.bucket, &score_key(&name));
+        kept::delete(frame, top.bucket, &score_key(&name))?;
     }
-    state.delete(top.bucket, &place);
-    Ok(())
+    kept::delete(frame, top.bucket, &place).map(drop)
 }
 
 fn list(frame: &mut Frame<'_>) -> Result<usize, Raise> {
@@ -183,7 +177,7 @@ fn list(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let mut count = 0;
     while with_scratch(|place, record| {
         frame.charge(4)?;
-        if frame.host().state.step(cursor, place, record) != Some(true) {
+        if kept::step(frame, cursor, place, record)? != Some(true) {
             return Ok(false);
         }
         frame.charge(4 + record.len() as u64 / 16)?;

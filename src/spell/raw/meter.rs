@@ -42,6 +42,8 @@ pub enum Stop {
     Outputs,
     /// `limits.state_bytes`
     State,
+    /// The state cannot be read, which is no fault of the spell: the run ends.
+    Unread,
 }
 
 impl Stop {
@@ -54,6 +56,7 @@ impl Stop {
             Self::Prints => "printed more than its limit allows",
             Self::Outputs => "produced more energies than its limit allows",
             Self::State => "keeps more state than its limit allows",
+            Self::Unread => "needs state that cannot be read",
         }
     }
 }

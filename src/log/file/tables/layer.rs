@@ -4,16 +4,12 @@
 //! when a range is first asked for, a checkpoint say, and kept from then on.
 
 use std::collections::{BTreeSet, HashMap};
-use std::ops::Bound;
 use std::sync::{Arc, OnceLock};
 
-use crate::log::{Change, Changes, Direction, Table};
+use crate::log::{Bounds, Change, Changes, Direction, Table};
 
 /// Bytes that an entry takes beside its key and value, about.
 const ENTRY_BYTES: usize = 80;
-
-/// A range of keys: from, to.
-pub type Bounds<'a> = (Bound<&'a [u8]>, Bound<&'a [u8]>);
 
 /// The last change of a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,18 +130,6 @@ impl Layer {
             Direction::Forward => Box::new(range),
             Direction::Backward => Box::new(range.rev()),
         }
-    }
-}
-
-/// Whether no key can be in a range, whatever the table.
-#[must_use]
-pub fn is_void((from, to): &Bounds<'_>) -> bool {
-    match (from, to) {
-        (Bound::Included(from), Bound::Included(to)) => from > to,
-        (Bound::Included(from) | Bound::Excluded(from), Bound::Included(to) | Bound::Excluded(to)) => {
-            from >= to
-        }
-        _ => false,
     }
 }
 

@@ -3,9 +3,9 @@
 use std::borrow::Borrow;
 use std::cmp::Ordering;
 
-use super::layer::{Bounds, Layer, Slot};
+use super::layer::{Layer, Slot};
 use super::store::{Failure, Range, Snapshot, Stored};
-use crate::log::{Direction, Table};
+use crate::log::{Bounds, Direction, Table};
 
 /// What a source has next.
 enum Head<'a> {

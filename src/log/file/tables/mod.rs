@@ -41,7 +41,6 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use self::blocks::Blocks;
-pub use self::layer::Bounds;
 use self::layer::Layer;
 use self::store::{Failure, Store};
 use crate::disk::Disk;

@@ -3,13 +3,13 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::layer::{self, Bounds, Layer, Slot};
+use super::layer::{self, Layer, Slot};
 use super::merge;
 use super::store::{Failure, Snapshot, Store};
 use super::{Base, State, Tables};
 use crate::log::file::FileLog;
 use crate::log::file::plane::Plane;
-use crate::log::{Change, Direction, Error, Pair, Table};
+use crate::log::{Bounds, Change, Direction, Error, Pair, Table, is_void};
 
 /// Keys that are looked at while appends wait; a longer range is read from a state that is put aside first.
 const PAGE_KEYS: usize = 512;
@@ -80,7 +80,7 @@ impl Plane {
         direction: Direction,
         limit: usize,
     ) -> Result<Vec<Pair>, Error> {
-        if limit == 0 || layer::is_void(&bounds) {
+        if limit == 0 || is_void(&bounds) {
             return Ok(Vec::new());
         }
         let asked = (table, bounds, direction);
@@ -142,18 +142,6 @@ impl Plane {
 }
 
 impl FileLog {
-    /// The keys of a table in a range with their values, in order, at most `limit` of them, all of one moment. To
-    /// go on, begin after the last (or, backward, end before it) with `Bound::Excluded`.
-    pub fn range(
-        &self,
-        table: Table,
-        bounds: Bounds<'_>,
-        direction: Direction,
-        limit: usize,
-    ) -> Result<Vec<Pair>, Error> {
-        self.plane.table_range(table, bounds, direction, limit)
-    }
-
     /// Writes the tables to their file now; [`Error::ReadOnly`] when the log was opened to read.
     pub fn checkpoint(&self) -> Result<(), Error> {
         if self.is_read_only() { Err(Error::ReadOnly) } else { self.plane.checkpoint() }

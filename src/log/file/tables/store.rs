@@ -16,11 +16,11 @@ use std::sync::{Arc, PoisonError, RwLock};
 use redb::{AccessGuard, Database, ReadOnlyTable, ReadableDatabase, TableDefinition};
 
 use super::blocks::{Backend, Blocks};
-use super::layer::{Bounds, Layer};
+use super::layer::Layer;
 use super::merge;
 use crate::disk::Disk;
 use crate::event::Uuid;
-use crate::log::{Direction, Table};
+use crate::log::{Bounds, Direction, Table};
 
 /// Bytes of the file that are kept in memory at most.
 const CACHE_BYTES: usize = 256 << 20;

@@ -31,7 +31,7 @@
 mod rows;
 
 use super::state::{bad_value, check_phase, check_write, put, read_key, with_scratch};
-use super::{marks, settings};
+use super::{kept, marks, settings};
 use crate::event::msgpack;
 use crate::spell::raw::{EncodeError, Entry, Frame, Kind, Raise};
 use crate::state::key;
@@ -124,7 +124,7 @@ fn encode_value(frame: &mut Frame<'_>, what: &str, out: &mut Vec<u8>) -> Result<
 fn set(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let table = own(frame, "set")?;
     let (name, at) = place(frame)?;
-    let horizon = table.horizon(marks::time(frame, table.bucket));
+    let horizon = table.horizon(marks::time(frame, table.bucket)?);
     let mut is_useful = true;
     if at < horizon {
         marks::count_late(frame, table.bucket)?;
@@ -145,7 +145,7 @@ fn set(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 fn get(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let table = own(frame, "get")?;
     let (name, at) = place(frame)?;
-    let horizon = table.horizon(marks::time(frame, table.bucket));
+    let horizon = table.horizon(marks::time(frame, table.bucket)?);
     if !push_row(frame, &table, &name, at, at < horizon)? {
         frame.push_nil();
     }
@@ -155,7 +155,7 @@ fn get(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 fn join(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let table = own(frame, "join")?;
     let (name, at) = place(frame)?;
-    let horizon = table.horizon(marks::time(frame, table.bucket));
+    let horizon = table.horizon(marks::time(frame, table.bucket)?);
     let is_late = at < horizon;
     push_list(frame);
     if is_late {
@@ -198,7 +198,7 @@ fn close(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 
 fn late(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let table = own(frame, "late")?;
-    let count = marks::late(frame, table.bucket);
+    let count = marks::late(frame, table.bucket)?;
     frame.push_int(count);
     Ok(1)
 }
@@ -220,14 +220,14 @@ fn give(frame: &mut Frame<'_>, table: &Table<'_>, horizon: Option<i64>) -> Resul
             scratch.clear();
         }
         frame.charge(2)?;
-        if frame.host().state.step(cursor, &mut entry, &mut value) != Some(true) {
+        if kept::step(frame, cursor, &mut entry, &mut value)? != Some(true) {
             return Ok(1);
         }
         let Some(waiting) = Waiting::read(&entry, &mut name) else { continue };
         if waiting.number == 0 && horizon.is_none() {
             continue;
         }
-        frame.host().state.delete(table.bucket, &entry);
+        kept::delete(frame, table.bucket, &entry)?;
         if waiting.number == 0 {
             rows::tidy(frame, table, &name, waiting.at)?;
             continue;

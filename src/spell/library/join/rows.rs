@@ -5,9 +5,8 @@
 //!   key that are superseded by then are forgotten.
 //! - `"count"`: the last of the numbers; and the scalars of [`super::marks`].
 
-use std::ops::Bound;
-
-use super::super::state::{put, stored_int};
+use super::super::kept;
+use super::super::state::put;
 use super::{Frame, Raise, Table, key, msgpack};
 
 const COUNT: &[u8] = b"count";
@@ -44,7 +43,7 @@ impl Waiting {
 pub(super) fn next_number(frame: &mut Frame<'_>, table: &Table<'_>) -> Result<i64, Raise> {
     let mut place = Vec::with_capacity(8);
     key::write_string(&mut place, COUNT);
-    let number = stored_int(frame, table.bucket, &place).unwrap_or(0) + 1;
+    let number = kept::int(frame, table.bucket, &place)?.unwrap_or(0) + 1;
     let mut value = Vec::with_capacity(9);
     msgpack::write_int(&mut value, number);
     put(frame, table.bucket, &place, &value)?;
@@ -90,13 +89,7 @@ pub(super) fn newest(
     name: &[u8],
     at: i64,
 ) -> Result<Option<(i64, Vec<u8>)>, Raise> {
-    let (from, to) = (rows_key(name), row_key(name, at));
-    let found = {
-        let state = &frame.host().state;
-        let mut range = state.range(table.bucket, Bound::Included(&from), Bound::Included(&to));
-        range.next_back().and_then(|(entry, row)| read(entry, row, from.len()))
-    };
-    charge(frame, found)
+    outer(frame, table, (rows_key(name), row_key(name, at)), true)
 }
 
 /// The oldest row of a key, and its time.
@@ -105,21 +98,21 @@ pub(super) fn oldest(
     table: &Table<'_>,
     name: &[u8],
 ) -> Result<Option<(i64, Vec<u8>)>, Raise> {
-    let (from, to) = (rows_key(name), row_key(name, i64::MAX));
-    let found = {
-        let state = &frame.host().state;
-        let mut range = state.range(table.bucket, Bound::Included(&from), Bound::Included(&to));
-        range.next().and_then(|(entry, row)| read(entry, row, from.len()))
-    };
-    charge(frame, found)
+    outer(frame, table, (rows_key(name), row_key(name, i64::MAX)), false)
 }
 
-fn read(entry: &[u8], row: &[u8], prefix: usize) -> Option<(i64, Vec<u8>)> {
-    let (time, _) = key::read_int(entry.get(prefix..)?).ok()?;
-    Some((time, row.to_vec()))
-}
-
-fn charge(frame: &mut Frame<'_>, found: Option<(i64, Vec<u8>)>) -> Result<Option<(i64, Vec<u8>)>, Raise> {
+/// The first of the rows up to a key, or the last one.
+fn outer(
+    frame: &mut Frame<'_>,
+    table: &Table<'_>,
+    (from, to): (Vec<u8>, Vec<u8>),
+    is_last: bool,
+) -> Result<Option<(i64, Vec<u8>)>, Raise> {
+    let rows = kept::range(frame, table.bucket, (&from, &kept::after(to)), 1, is_last)?;
+    let found = rows.into_iter().next().and_then(|(entry, row)| {
+        let (time, _) = key::read_int(entry.get(from.len()..)?).ok()?;
+        Some((time, row))
+    });
     frame.charge(2 + found.as_ref().map_or(0, |(_, row)| row.len() as u64 / 16))?;
     Ok(found)
 }
@@ -141,16 +134,13 @@ pub(super) fn tidy_once_settled(
 
 /// Forgets the rows of a key that are superseded once `at` is settled, and a last one that says there is none.
 pub(super) fn tidy(frame: &mut Frame<'_>, table: &Table<'_>, name: &[u8], at: i64) -> Result<(), Raise> {
-    let (from, to) = (rows_key(name), row_key(name, at));
-    let state = &mut frame.host().state;
-    let bounds = (Bound::Included(from.as_slice()), Bound::Included(to.as_slice()));
-    let range = state.range(table.bucket, bounds.0, bounds.1);
-    let mut old: Vec<(Vec<u8>, bool)> = range.map(|(entry, row)| (entry.to_vec(), is_none(row))).collect();
-    if old.last().is_some_and(|(_, is_none)| !is_none) {
+    let (from, to) = (rows_key(name), kept::after(row_key(name, at)));
+    let mut old = kept::range(frame, table.bucket, (&from, &to), u64::MAX, false)?;
+    if old.last().is_some_and(|(_, row)| !is_none(row)) {
         old.pop();
     }
     for (entry, _) in &old {
-        state.delete(table.bucket, entry);
+        kept::delete(frame, table.bucket, entry)?;
     }
     frame.charge(1 + old.len() as u64)
 }

@@ -103,7 +103,7 @@ fn add(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let mut name = Vec::new();
     read_key(frame, 2, &mut name, false)?;
     let at = frame.opt_int(3)?.unwrap_or_else(|| frame.host().input.time_ms);
-    let seen = marks::time(frame, window.bucket);
+    let seen = marks::time(frame, window.bucket)?;
     let parts = options::push_parts(frame, &window);
     let taken = match window.kind {
         Kind::Session => add_to_session(frame, &window, parts, &name, at, seen)?,
@@ -202,7 +202,7 @@ fn add_to_session(
     fold::apply(frame, parts)?;
     // Not before: a fold may fail, and the spell may catch that.
     for pane in found {
-        panes::delete(frame, window, pane, name);
+        panes::delete(frame, window, pane, name)?;
     }
     with_scratch(|_, value| store(frame, window.bucket, &joined.key(name), -1, value))?;
     frame.pop(1);
@@ -232,7 +232,7 @@ fn open(frame: &mut Frame<'_>) -> Result<usize, Raise> {
 
 fn late(frame: &mut Frame<'_>) -> Result<usize, Raise> {
     let window = own_window(frame, "late")?;
-    let count = marks::late(frame, window.bucket);
+    let count = marks::late(frame, window.bucket)?;
     frame.push_int(count);
     Ok(1)
 }

@@ -5,6 +5,7 @@
 //! - `{KEY, start}` leads to `stop`, for sessions: which ones a key has.
 //! - `"time"` and `"late"`, see the parent module.
 
+use super::super::kept;
 use super::super::state::{push_key, put};
 use super::options::{TOPIC, Window};
 use super::ranking::Ranking;
@@ -57,11 +58,8 @@ pub(super) fn sessions(frame: &mut Frame<'_>, window: &Window<'_>, name: &[u8]) 
     let from = index_key(name);
     let mut to = from.clone();
     key::end_of_prefix(&mut to, 0);
-    let bounds = (std::ops::Bound::Included(from.as_slice()), std::ops::Bound::Excluded(to.as_slice()));
-    let found: Vec<Pane> = frame
-        .host()
-        .state
-        .range(window.bucket, bounds.0, bounds.1)
+    let found: Vec<Pane> = kept::range(frame, window.bucket, (&from, &to), u64::MAX, false)?
+        .iter()
         .filter_map(|(entry, stop)| {
             let (start, _) = key::read_int(entry.get(from.len()..)?).ok()?;
             match msgpack::token_at(stop) {
@@ -89,12 +87,16 @@ pub(super) fn index(
 }
 
 /// Forgets a session, or any span.
-pub(super) fn delete(frame: &mut Frame<'_>, window: &Window<'_>, pane: Pane, name: &[u8]) {
-    let state = &mut frame.host().state;
-    state.delete(window.bucket, &pane.key(name));
+pub(super) fn delete(
+    frame: &mut Frame<'_>,
+    window: &Window<'_>,
+    pane: Pane,
+    name: &[u8],
+) -> Result<(), Raise> {
+    kept::delete(frame, window.bucket, &pane.key(name))?;
     let mut entry = index_key(name);
     key::write_int(&mut entry, pane.start);
-    state.delete(window.bucket, &entry);
+    kept::delete(frame, window.bucket, &entry).map(drop)
 }
 
 /// Pushes the list of the spans that end by `due`, or of all; with `remove` they are gone then.
@@ -119,7 +121,7 @@ pub(super) fn give(
     let mut ranking = Ranking::new(frame, parts);
     let (mut entry, mut value, mut name) = (Vec::new(), Vec::new(), Vec::new());
     let mut count = 0_usize;
-    while frame.host().state.step(cursor, &mut entry, &mut value) == Some(true) {
+    while kept::step(frame, cursor, &mut entry, &mut value)? == Some(true) {
         if let Some(pane) = Pane::read(&entry, &mut name) {
             if count.is_multiple_of(RECORDS_CHECK) {
                 frame.check_memory(RECORDS_BYTES)?;
@@ -131,7 +133,7 @@ pub(super) fn give(
                 Some(ranking) => ranking.add(frame, parts, pane, &name, &value)?,
             }
             if remove {
-                delete(frame, window, pane, &name);
+                delete(frame, window, pane, &name)?;
             }
         }
         for scratch in [&mut entry, &mut value, &mut name] {
