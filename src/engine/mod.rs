@@ -26,6 +26,7 @@ pub mod resume;
 pub mod seed;
 pub mod sink;
 pub mod summary;
+pub mod turns;
 mod unopened;
 mod worker;
 
@@ -42,6 +43,7 @@ pub use ordering::Engine;
 pub use seed::Intake;
 pub use sink::Sink;
 pub use summary::{SpellSummary, Summary};
+pub use turns::Turns;
 pub use unopened::Unopened;
 
 /// Energies of a chunk of seeds.
@@ -58,6 +60,8 @@ pub const COMMIT_BYTES: usize = 64 << 20;
 pub struct Options {
     /// Threads that cast; 0 for as many as there are processors.
     pub workers: usize,
+    /// Has one thread do the work of several, in this order.
+    pub turns: Option<Turns>,
     /// Casts after which a run is taken for a loop, counted anew with each chunk of seeds: input that goes on
     /// settles in between, a loop does not.
     pub max_casts: u64,
@@ -85,6 +89,7 @@ impl Default for Options {
     fn default() -> Self {
         Self {
             workers: 0,
+            turns: None,
             max_casts: 1_000_000,
             keep: true,
             exact: false,

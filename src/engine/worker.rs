@@ -2,13 +2,14 @@
 //!
 //! A lane's VM lives on one worker for good. Workers share nothing: a round goes to them over a
 //! bounded channel as a closed enum, what its casts did comes back the same way. With one worker
-//! everything runs on the ordering thread.
+//! everything runs on the ordering thread; for a simulator it does so in the order of [`Turns`].
 
 use std::sync::Arc;
 use std::thread::{Builder, JoinHandle};
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
+use super::turns::Turns;
 use crate::event::Events;
 use crate::spell::{Clocks, Fault, Lane, Memory, OpenError, Round, Spell, Task};
 
@@ -69,6 +70,8 @@ pub struct Closed {
 pub enum Crew {
     /// One worker: the ordering thread itself.
     Inline(Hands),
+    /// The ordering thread, in the place of several.
+    Taking(Turns, Hands),
     /// Threads, by number; lane `n` is at worker `n % threads.len()`.
     Threads(Vec<Thread>),
 }
@@ -136,6 +139,32 @@ impl Hands {
         rounds
     }
 
+    /// As [`run`](Self::run), with the lanes in turns.
+    fn take_turns(
+        &mut self,
+        turns: &mut Turns,
+        events: &Arc<Events>,
+        tasks: Vec<(usize, Vec<Task>)>,
+    ) -> Rounds {
+        let lanes: Vec<usize> = tasks.iter().map(|(lane, _)| *lane).collect();
+        let mut waiting: Vec<_> =
+            tasks.into_iter().map(|(lane, tasks)| (lane, tasks.into_iter().peekable())).collect();
+        while !waiting.is_empty() {
+            let (at, count) = turns.next(waiting.len());
+            let (index, tasks) = &mut waiting[at];
+            let turn: Vec<Task> = tasks.by_ref().take(count).collect();
+            let lane = self.lane(*index);
+            let goes_on = lane.is_some_and(|lane| {
+                lane.run(events, turn);
+                !lane.has_stopped()
+            });
+            if !goes_on || tasks.peek().is_none() {
+                drop(waiting.remove(at));
+            }
+        }
+        lanes.into_iter().filter_map(|index| Some((index, self.lane(index)?.take_round()))).collect()
+    }
+
     fn recycle(&mut self, used: Vec<(usize, Round)>) {
         for (index, round) in used {
             if let Some(lane) = self.lane(index) {
@@ -156,10 +185,19 @@ impl Hands {
 impl Crew {
     /// Opens all lanes on `workers` workers. What `prepare` did comes back in the order of lanes; where one
     /// failed, the crew is not to be used.
-    pub fn open(lanes: Vec<(Arc<Spell>, Memory)>, workers: usize, clocks: Clocks) -> (Self, Opened) {
+    pub fn open(
+        lanes: Vec<(Arc<Spell>, Memory)>,
+        workers: usize,
+        turns: Option<Turns>,
+        clocks: Clocks,
+    ) -> (Self, Opened) {
         let shut = |(index, (spell, memory))| Shut { index, spell, memory };
         let lanes: Vec<Shut> = lanes.into_iter().enumerate().map(shut).collect();
         let workers = workers.clamp(1, lanes.len().max(1));
+        if let Some(turns) = turns {
+            let (hands, opened) = Hands::open(lanes, clocks);
+            return (Self::Taking(turns, hands), opened);
+        }
         if workers == 1 {
             let (hands, opened) = Hands::open(lanes, clocks);
             return (Self::Inline(hands), opened);
@@ -176,7 +214,7 @@ impl Crew {
     /// Opens lanes anew, in the place of those that are there and are forgotten, with all that is in their VMs.
     pub fn renew(&mut self, lanes: Vec<Shut>) -> Opened {
         match self {
-            Self::Inline(hands) => hands.renew(lanes),
+            Self::Inline(hands) | Self::Taking(_, hands) => hands.renew(lanes),
             Self::Threads(threads) => {
                 let mut shares: Vec<Vec<Shut>> = threads.iter().map(|_| Vec::new()).collect();
                 for lane in lanes {
@@ -205,6 +243,10 @@ impl Crew {
             Self::Inline(hands) => {
                 hands.recycle(used);
                 hands.run(events, tasks)
+            }
+            Self::Taking(turns, hands) => {
+                hands.recycle(used);
+                hands.take_turns(turns, events, tasks)
             }
             Self::Threads(threads) => {
                 let count = threads.len();
@@ -236,7 +278,7 @@ impl Crew {
     /// Calls `unprepare` in every lane and ends the workers.
     pub fn close(&mut self) -> Vec<Closed> {
         let mut closed = match self {
-            Self::Inline(hands) => hands.close(),
+            Self::Inline(hands) | Self::Taking(_, hands) => hands.close(),
             Self::Threads(threads) => {
                 let mut closed = Vec::new();
                 for thread in threads.iter() {

@@ -179,8 +179,19 @@ impl Spell {
 impl Lane {
     /// Runs tasks over the energies of a round. The tasks' vector comes back for reuse.
     pub fn run(&mut self, events: &Arc<Events>, tasks: Vec<Task>) -> Vec<Task> {
-        self.vm.host().state.relieve();
+        let host = self.vm.host();
+        // Earlier rounds are in the log, this one is not.
+        if host.round.changes.is_empty() {
+            host.state.relieve();
+        }
         self.vm.run(events, tasks, self.retries, self.keep_going)
+    }
+
+    /// Whether a fault ended the round: nothing more of it is to be run.
+    #[must_use]
+    pub fn has_stopped(&mut self) -> bool {
+        let last = self.vm.host().round.casts.last();
+        !self.keep_going && last.is_some_and(|cast| matches!(cast.outcome, host::Outcome::Fault(_)))
     }
 
     /// Takes what was done since the last call.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, OnceLock};
 
 use sanctum::disk::{Disk, Faults, SimulatedDisk, When};
-use sanctum::engine::{COMMIT_BYTES, Engine, Failure, Options};
+use sanctum::engine::{COMMIT_BYTES, Engine, Failure, Options, Turns};
 use sanctum::log::file::{self, Compaction, Durability};
 use sanctum::log::{FileLog, Log};
 
@@ -42,6 +42,8 @@ enum Disturbance {
 struct Making {
     round_events: usize,
     workers: usize,
+    /// The seed of the turns that lanes take, in the place of threads.
+    turns: Option<u64>,
     commit_bytes: usize,
     segment_bytes: u32,
     checkpoint_bytes: usize,
@@ -146,6 +148,7 @@ impl Run {
         Making {
             round_events: dice.pick(&[1, 2, 3, 7, 64, 512]),
             workers: 1 + dice.below(3) as usize,
+            turns: dice.percent(50).then(|| dice.below(u64::MAX)),
             commit_bytes: dice.pick(&[1, 400, COMMIT_BYTES]),
             segment_bytes: dice.pick(&[2 << 10, 8 << 10, 32 << 10, 1 << 20]),
             checkpoint_bytes: dice.pick(&[256, 2 << 10, 16 << 10, 1 << 20]),
@@ -236,6 +239,7 @@ impl Making {
         Self {
             round_events: 512,
             workers: 1,
+            turns: None,
             commit_bytes: COMMIT_BYTES,
             segment_bytes: 1 << 20,
             checkpoint_bytes: 1 << 20,
@@ -291,6 +295,7 @@ fn attempt(
     let dropped = if making.compacts { compact(&log)? } else { 0 };
     let options = Options {
         workers: making.workers,
+        turns: making.turns.map(Turns::new),
         resume: true,
         round_events: making.round_events,
         commit_bytes: making.commit_bytes,

@@ -95,7 +95,7 @@ impl Engine {
             0 => std::thread::available_parallelism().map_or(1, usize::from),
             workers => workers,
         };
-        let (crew, opened) = Crew::open(of_lane, workers, clocks);
+        let (crew, opened) = Crew::open(of_lane, workers, options.turns, clocks);
         if !opened.failed.is_empty() {
             return Err(Unopened::new(&spells, &lanes, opened));
         }
