@@ -1,6 +1,8 @@
 //! The log in files, as its users see it.
 
 use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
 
 use sanctum::event::{Events, Expect, Extra, Head, Ttl, Uuid};
 use sanctum::log::file::Options;
@@ -107,4 +109,34 @@ fn a_second_opener_is_told_who_has_it() {
     let _log = open(folder.path());
     let error = FileLog::open(folder.path(), options()).expect_err("it is locked").to_string();
     assert!(error.contains("open in another process (process "), "{error}");
+}
+
+#[test]
+fn readers_of_what_is_no_longer_at_hand_and_a_writer_do_not_wait_for_each_other() {
+    const COMMITS: u64 = 3_000;
+    let folder = tempfile::tempdir().unwrap();
+    // One segment, and in it more than the log keeps at hand of what was appended last.
+    let log = Arc::new(FileLog::open(folder.path(), Options::new(now_ms)).unwrap());
+    for from in 0..400 {
+        log.append_unsynced(Commit::of(batch(from * 1_000, from * 1_000 + 1_000))).unwrap();
+    }
+    let (done, finished) = std::sync::mpsc::channel();
+    for _ in 0..2 {
+        let (log, done) = (log.clone(), done.clone());
+        std::thread::spawn(move || {
+            while log.head() < 400_000 + COMMITS {
+                log.scan(0, Direction::Forward, &Query::default(), 10, &mut Events::default()).unwrap();
+            }
+            done.send(()).unwrap();
+        });
+    }
+    std::thread::spawn(move || {
+        for at in 400_000..400_000 + COMMITS {
+            log.append_unsynced(Commit::of(batch(at, at + 1))).unwrap();
+        }
+        done.send(()).unwrap();
+    });
+    for _ in 0..3 {
+        finished.recv_timeout(Duration::from_secs(120)).expect("they come to their end");
+    }
 }

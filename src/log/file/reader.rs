@@ -247,7 +247,9 @@ impl Scan<'_> {
     }
 
     fn forward_all(&mut self, part: &Part, from: u64, end: u64) -> Result<u64, Error> {
-        let (events, first) = match self.plane.view().tail.get(from) {
+        // The view is let go of: what comes asks for it again, and who waits to change it would be between the two.
+        let recent = self.plane.view().tail.get(from);
+        let (events, first) = match recent {
             Some(found) => found,
             None => {
                 let mut events = Events::default();
