@@ -1,8 +1,9 @@
--- An append condition that does not hold is a fault of the cast.
+-- An append condition that does not hold is a fault of the cast: what it wrote to the state is undone.
 return {
   topic = "in",
   fault = "skip",
   cast = function(event)
-    return { ["$topic"] = "account", ["$stream"] = event.stream, ["$expect"] = event.expect, n = event.n }
+    state.taken = (state.taken or 0) + 1
+    return { ["$topic"] = "account", taken = state.taken, ["$stream"] = event.stream, ["$expect"] = event.expect, n = event.n }
   end,
 }

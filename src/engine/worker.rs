@@ -46,6 +46,7 @@ impl Opened {
 
 enum Order {
     Round { events: Arc<Events>, tasks: Vec<(usize, Vec<Task>)>, used: Vec<(usize, Round)> },
+    GoOn { lane: usize, round: Round, stands: bool },
     Renew(Vec<Shut>),
     Close,
 }
@@ -153,16 +154,25 @@ impl Hands {
             let (at, count) = turns.next(waiting.len());
             let (index, tasks) = &mut waiting[at];
             let turn: Vec<Task> = tasks.by_ref().take(count).collect();
-            let lane = self.lane(*index);
-            let goes_on = lane.is_some_and(|lane| {
+            let goes_on = self.lane(*index).is_some_and(|lane| {
                 lane.run(events, turn);
-                !lane.has_stopped()
+                !lane.wait(tasks.by_ref()) && !lane.has_stopped()
             });
             if !goes_on || tasks.peek().is_none() {
                 drop(waiting.remove(at));
             }
         }
         lanes.into_iter().filter_map(|index| Some((index, self.lane(index)?.take_round()))).collect()
+    }
+
+    fn go_on(&mut self, index: usize, round: Round, stands: bool) -> Round {
+        match self.lane(index) {
+            Some(lane) => {
+                lane.go_on(round, stands);
+                lane.take_round()
+            }
+            None => round,
+        }
     }
 
     fn recycle(&mut self, used: Vec<(usize, Round)>) {
@@ -275,6 +285,24 @@ impl Crew {
         }
     }
 
+    /// Has a lane go on after a cast that was held, with what it did in the round so far; returns that and the rest.
+    pub fn go_on(&mut self, lane: usize, round: Round, stands: bool) -> Round {
+        match self {
+            Self::Inline(hands) | Self::Taking(_, hands) => hands.go_on(lane, round, stands),
+            Self::Threads(threads) => {
+                let thread = &threads[lane % threads.len()];
+                let asked = thread.orders.send(Order::GoOn { lane, round, stands });
+                match asked.ok().and_then(|()| thread.answers.recv().ok()) {
+                    Some(Answer::Round(mut done)) => {
+                        done.pop().map_or_else(Round::default, |(_, round)| round)
+                    }
+                    // A worker that panicked has told why.
+                    _ => Round::default(),
+                }
+            }
+        }
+    }
+
     /// Calls `unprepare` in every lane and ends the workers.
     pub fn close(&mut self) -> Vec<Closed> {
         let mut closed = match self {
@@ -330,6 +358,9 @@ fn work(lanes: Vec<Shut>, clocks: Clocks, inbox: &Receiver<Order>, outbox: &Send
             Order::Round { events, tasks, used } => {
                 hands.recycle(used);
                 Answer::Round(hands.run(&events, tasks))
+            }
+            Order::GoOn { lane, round, stands } => {
+                Answer::Round(vec![(lane, hands.go_on(lane, round, stands))])
             }
             Order::Renew(lanes) => Answer::Opened(hands.renew(lanes)),
             Order::Close => Answer::Closed(hands.close()),

@@ -113,6 +113,13 @@ impl Changes {
         other.iter().take(count).for_each(|change| self.push(change));
     }
 
+    /// Keeps the first `count`.
+    pub fn truncate(&mut self, count: usize) {
+        self.entries.truncate(count);
+        let end = self.entries.last().map_or(0, |(_, key, value)| value.unwrap_or(*key).max(*key));
+        self.bytes.truncate(end as usize);
+    }
+
     /// How many there are.
     #[must_use]
     pub fn len(&self) -> usize {

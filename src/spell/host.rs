@@ -122,6 +122,8 @@ pub struct Round {
     pub usage: Usage,
     /// Why the state could not be read: nothing of the round is to be kept.
     pub failure: Option<log::Error>,
+    /// Whether it ends with a cast that waits to be told whether it stands: see [`Host::decide`].
+    pub is_held: bool,
 }
 
 /// Ends of the round's buffers when a cast began.
@@ -164,6 +166,11 @@ pub struct Host {
     pub modules: Modules,
     /// Whether changes of state are recorded.
     pub is_recorded: bool,
+    /// Whether a cast is held that produced energies with an id or a condition of their own, until it is known
+    /// whether the log takes them.
+    pub holds: bool,
+    /// Whether the running cast produced such.
+    is_checked: bool,
     address: Vec<u8>,
     draft: Draft,
     mark: Mark,
@@ -221,6 +228,8 @@ impl Host {
             uuids: 0,
             modules,
             is_recorded: false,
+            holds: false,
+            is_checked: false,
             address: Vec::new(),
             draft: Draft::default(),
             mark: Mark::default(),
@@ -237,6 +246,7 @@ impl Host {
     pub fn begin_again(&mut self) {
         self.random = None;
         self.uuids = 0;
+        self.is_checked = false;
         self.mark = Mark {
             outputs: self.round.outputs.len(),
             arena: self.round.outputs.byte_len(),
@@ -252,8 +262,11 @@ impl Host {
         if matches!(outcome, Outcome::Fault(_)) {
             self.undo();
         } else {
-            self.commit_state();
-            self.blobs.commit();
+            self.record_state();
+            self.round.is_held = self.holds && self.is_checked;
+            if !self.round.is_held {
+                self.keep();
+            }
         }
         self.round.casts.push(Cast {
             outputs_end: self.round.outputs.len() as u32,
@@ -266,8 +279,35 @@ impl Host {
         });
     }
 
+    /// Decides whether the last cast stands, where it is held. Where it does not, its changes of state are undone; its
+    /// outputs are for the engine to leave out.
+    pub fn decide(&mut self, stands: bool) {
+        if !std::mem::take(&mut self.round.is_held) {
+            return;
+        }
+        if stands {
+            return self.keep();
+        }
+        self.state.rollback();
+        self.blobs.rollback();
+        if let Some((last, before)) = self.round.casts.split_last_mut() {
+            last.changes_end = before.last().map_or(0, |cast| cast.changes_end);
+            self.round.changes.truncate(last.changes_end as usize);
+        }
+    }
+
+    fn keep(&mut self) {
+        self.state.commit();
+        self.blobs.commit();
+    }
+
     /// Keeps what was written to the state, and records it for the log.
     pub fn commit_state(&mut self) {
+        self.record_state();
+        self.state.commit();
+    }
+
+    fn record_state(&mut self) {
         if self.is_recorded {
             let (spell, scope) = (self.name.as_bytes(), self.state.scope());
             for (bucket, key, value) in self.state.written() {
@@ -276,7 +316,6 @@ impl Host {
                 self.round.changes.push(Change { table: Table::State, key: &self.address, value });
             }
         }
-        self.state.commit();
     }
 
     /// Takes back outputs, state and content of the running cast.
@@ -385,6 +424,7 @@ impl Host {
             extra = fields.extra();
             if fields.id.is_some() || fields.expect != Expect::Any {
                 outputs.require_check();
+                self.is_checked = true;
             }
         }
         outputs.push(head, extra);
@@ -402,5 +442,6 @@ impl Round {
         self.notes.clear();
         self.blobs.clear();
         self.retries = 0;
+        self.is_held = false;
     }
 }

@@ -110,6 +110,8 @@ pub struct Lane {
     vm: Vm,
     keep_going: bool,
     retries: u32,
+    /// Tasks that wait behind a cast that is held, and the energies of the round.
+    rest: (Arc<Events>, Vec<Task>),
 }
 
 /// What a lane is opened with: what it remembers of earlier runs, and the content it shares with other lanes.
@@ -172,19 +174,41 @@ impl Spell {
             FaultPolicy::Retry => (false, RETRIES),
             FaultPolicy::Quarantine => (true, RETRIES),
         };
-        Ok(Lane { vm, keep_going, retries })
+        Ok(Lane { vm, keep_going, retries, rest: Default::default() })
     }
 }
 
 impl Lane {
-    /// Runs tasks over the energies of a round. The tasks' vector comes back for reuse.
-    pub fn run(&mut self, events: &Arc<Events>, tasks: Vec<Task>) -> Vec<Task> {
+    /// Runs tasks over the energies of a round. Where a fault does not end the run, it stops after a cast that is held,
+    /// with [`Round::is_held`]: one whose outputs the log may refuse. See [`go_on`](Lane::go_on).
+    pub fn run(&mut self, events: &Arc<Events>, tasks: Vec<Task>) {
         let host = self.vm.host();
+        host.holds = self.keep_going;
         // Earlier rounds are in the log, this one is not.
         if host.round.changes.is_empty() {
             host.state.relieve();
         }
-        self.vm.run(events, tasks, self.retries, self.keep_going)
+        let rest = self.vm.run(events, tasks, self.retries, self.keep_going);
+        self.rest = (events.clone(), rest);
+    }
+
+    /// Goes on after a cast that was held, with what the round did so far: it stands, or its changes of state are undone.
+    pub fn go_on(&mut self, round: Round, stands: bool) {
+        let host = self.vm.host();
+        host.round = round;
+        host.decide(stands);
+        let (events, tasks) = std::mem::take(&mut self.rest);
+        let rest = self.vm.run(&events, tasks, self.retries, self.keep_going);
+        self.rest = (events, rest);
+    }
+
+    /// Adds tasks to those that wait behind a cast that is held; false where none is.
+    pub fn wait(&mut self, tasks: impl Iterator<Item = Task>) -> bool {
+        let is_held = self.vm.host().round.is_held;
+        if is_held {
+            self.rest.1.extend(tasks);
+        }
+        is_held
     }
 
     /// Whether a fault ended the round: nothing more of it is to be run.

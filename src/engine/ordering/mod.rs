@@ -345,14 +345,10 @@ impl Engine {
         let mut blobs = Vec::new();
         let (mut count, mut bytes) = (0, 0);
         for (lane, mut round) in rounds {
-            if let Some(failure) = round.failure.take() {
-                return Err(failure.into());
-            }
+            self.receive(lane, &mut round)?;
             blobs.append(&mut round.blobs);
             count += round.outputs.len();
             bytes += round.outputs.byte_len();
-            self.usages[lane] = round.usage;
-            self.summary.spells[self.lanes[lane] as usize].retries += round.retries;
             results[lane] = Some(LaneResult::new(round));
         }
         let mut commit = Outgoing { out: Events::with_capacity(count, bytes), batches: batches.into_iter() };
@@ -390,6 +386,16 @@ impl Engine {
         let finished = results.into_iter().enumerate();
         self.used = finished.filter_map(|(lane, result)| result.map(|result| (lane, result.round))).collect();
         outcome.and(appended)
+    }
+
+    /// Takes over what concerns the run as a whole of what a lane did, but for content.
+    fn receive(&mut self, lane: usize, round: &mut Round) -> Result<(), Failure> {
+        if let Some(failure) = round.failure.take() {
+            return Err(failure.into());
+        }
+        self.usages[lane] = round.usage;
+        self.summary.spells[self.lanes[lane] as usize].retries += std::mem::take(&mut round.retries);
+        Ok(())
     }
 
     /// Calls `unprepare` in spell order.

@@ -116,6 +116,7 @@ impl Engine {
         let Some(result) = &mut results[delivery.lane as usize] else { return Ok(false) };
         self.progress.touched.push((delivery.lane, result.changes));
         let LaneResult { round, next, outputs, prints, notes, changes } = result;
+        let before = *changes;
         let Some(cast) = round.casts.get(*next) else { return Ok(false) };
         *next += 1;
         let first_output = std::mem::replace(outputs, cast.outputs_end as usize);
@@ -153,6 +154,7 @@ impl Engine {
             return Ok(true);
         }
         let end = *outputs;
+        let is_held = round.is_held && *next == round.casts.len();
         for at in first_output..end {
             let output = round.outputs.get(at);
             if u64::from(output.head().hops) > spell.limits.hops {
@@ -167,6 +169,10 @@ impl Engine {
                 let fault = Fault::new(FaultKind::Output, &conflict.to_string(), Vec::new());
                 self.summary.spells[delivery.spell as usize].faults += 1;
                 let diagnostic = report::cast_fault(spell, "cast", &fault, cause).help(advice(&conflict));
+                if is_held {
+                    *changes = before;
+                    self.go_on(delivery.lane as usize, result, false)?;
+                }
                 self.fault(delivery, &fault, diagnostic, (cause, &members), commit, sink)?;
                 return Ok(true);
             }
@@ -180,7 +186,18 @@ impl Engine {
             }
             commit.out.push_copy(output);
         }
+        if is_held {
+            self.go_on(delivery.lane as usize, result, true)?;
+        }
         Ok(true)
+    }
+
+    /// Has a lane go on that waits to be told whether its last cast stands.
+    fn go_on(&mut self, lane: usize, result: &mut LaneResult, stands: bool) -> Result<(), Failure> {
+        result.round = self.crew.go_on(lane, std::mem::take(&mut result.round), stands);
+        self.receive(lane, &mut result.round)?;
+        self.contents.publish(&std::mem::take(&mut result.round.blobs))?;
+        Ok(())
     }
 
     /// Does what the spell's policy says about a fault. `caused` by an energy, or by the members of a batch.

@@ -364,10 +364,15 @@ impl<'l> Replay<'l> {
         tasks: Vec<Task>,
         result: &mut LaneResult,
     ) -> Result<(), Failure> {
-        self.lanes[lane].run(events, tasks);
-        result.round = self.lanes[lane].take_round();
-        self.contents.publish(&result.round.blobs)?;
-        let round = std::mem::take(&mut result.round);
+        let hands = &mut self.lanes[lane];
+        hands.run(events, tasks);
+        let mut round = hands.take_round();
+        while round.is_held {
+            let stands = was_taken(self.log, &round)?;
+            hands.go_on(round, stands);
+            round = hands.take_round();
+        }
+        self.contents.publish(&round.blobs)?;
         self.fold(&round);
         result.round = round;
         Ok(())
@@ -422,6 +427,18 @@ impl<'l> Replay<'l> {
         }
         Ok(())
     }
+}
+
+/// Whether the log took what the last cast of a round produced: else it was refused then, and changed no state.
+fn was_taken(log: &dyn Log, round: &Round) -> Result<bool, Failure> {
+    let end = |cast: &Cast| cast.outputs_end as usize;
+    let Some((last, before)) = round.casts.split_last() else { return Ok(true) };
+    for at in before.last().map_or(0, end)..end(last) {
+        if log.position_of(round.outputs.get(at).head().id)?.is_some() {
+            return Ok(true);
+        }
+    }
+    Ok(false)
 }
 
 /// What one lane did, and how much of it was given.

@@ -101,7 +101,7 @@ unsafe extern "C-unwind" fn cast_loop(state: *mut lua_State) -> c_int {
     // SAFETY: see the module; references into the core end before each call into Lua.
     unsafe {
         let core = core_of(state);
-        while begin(state, core) {
+        while !(*core).host.round.is_held && begin(state, core) {
             let outcome = match step(state, core) {
                 Ok(outcome) => outcome,
                 Err(()) => ffi::lua_error(state),

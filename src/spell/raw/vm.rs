@@ -246,7 +246,8 @@ impl Vm {
     }
 
     /// Runs tasks over the energies of a round; what they did is added to `host().round`.
-    /// `keep_going` decides, for the fault of a task, whether it is recorded and the rest runs.
+    /// `keep_going` decides, for the fault of a task, whether it is recorded and the rest runs. Returns the tasks after
+    /// one that is held.
     pub fn run(
         &mut self,
         events: &std::sync::Arc<crate::event::Events>,
@@ -299,7 +300,8 @@ impl Vm {
             let job = &mut (*core).job;
             job.events = Default::default();
             (*core).host.input.events.clear();
-            std::mem::take(&mut job.tasks)
+            let tasks = std::mem::take(&mut job.tasks);
+            if (*core).host.round.is_held { tasks.into_iter().skip(job.next).collect() } else { Vec::new() }
         }
     }
 
