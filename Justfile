@@ -37,3 +37,7 @@ valgrind:
 # Rewrites generated documents: the runeset reference and its JSON Schema.
 bless:
     SANCTUM_BLESS=1 cargo test --test runeset
+
+# A server under load: nothing is lost, nothing comes twice, memory is flat.
+soak SECONDS="600":
+    cargo bench --bench soak -- {{SECONDS}}

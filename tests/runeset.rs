@@ -7,7 +7,9 @@
 use std::path::Path;
 
 use sanctum::runeset::diagnostic::render_all;
-use sanctum::runeset::{Batch, Durability, Error, Fault, Limits, Runeset, Start, StatedLimits, Style};
+use sanctum::runeset::{
+    Batch, Durability, Error, Fault, Limits, Restart, Runeset, Start, StatedLimits, Style,
+};
 use sanctum::runeset::{load, parse, reference};
 
 fn environment(name: &str) -> Option<String> {
@@ -76,6 +78,37 @@ seeds: [ seeds/*.ndjson, more.json ]
     assert_eq!(json(&alerts.runes), r#"{"threshold": 50, "zone": [1, 2.5, "x"]}"#);
     let limits = Limits::resolve(&runeset.limits, &StatedLimits::default(), &options.limits);
     assert_eq!((limits.memory_bytes, limits.time_ms, limits.outputs), (64 << 20, 1500, 10));
+}
+
+#[test]
+fn what_a_server_does_besides_is_read() {
+    let runeset = good(
+        r#"
+http: { listen: "127.0.0.1:8080", plane: web, public: true, timeout: 5s, body: 64KiB, files: public }
+exec:
+  - { name: both, command: [cat, -u], input: [a.>, b], output: c, restart: on-failure, backoff: 2s, backoff_max: 1h, stop: 0 }
+  - { name: plain, command: ./run, plane: other, auto: false, restart: never }
+file: [ { path: app.log, topic: logged } ]
+stdout: d.*
+"#,
+    );
+    let http = runeset.http.unwrap();
+    assert_eq!((http.listen.unwrap().port(), http.plane.as_str(), http.public), (8080, "web", true));
+    assert_eq!((http.timeout_ms, http.body_bytes, http.files.as_deref()), (5_000, 64 << 10, Some("public")));
+    let [both, plain] = &runeset.exec[..] else { panic!("two programs") };
+    assert_eq!(
+        (&both.command[..], &both.input[..]),
+        (&["cat".to_owned(), "-u".into()][..], &["a.>".to_owned(), "b".into()][..])
+    );
+    assert_eq!((both.output.as_deref(), both.restart, both.auto), (Some("c"), Restart::OnFailure, true));
+    assert_eq!((both.backoff_ms, both.backoff_max_ms, both.stop_ms), (2_000, 3_600_000, 0));
+    assert_eq!(
+        (plain.command.len(), plain.plane.as_str(), plain.auto, plain.restart),
+        (1, "other", false, Restart::Never)
+    );
+    assert_eq!((plain.backoff_ms, plain.backoff_max_ms, plain.stop_ms), (1_000, 60_000, 5_000));
+    assert_eq!((runeset.tails[0].path.as_str(), runeset.tails[0].plane.as_str()), ("app.log", "main"));
+    assert_eq!(runeset.stdout, ["d.*"]);
 }
 
 #[test]
@@ -166,6 +199,20 @@ fn refusals() {
         ("syntax_tag", "data: !folder x\n"),
         ("two_documents", "data: a\n---\ndata: b\n"),
         ("integer_of_100_bits", "workers: 1267650600228229401496703205376\n"),
+        ("unknown_key_of_http", "http:\n  listen: 127.0.0.1:80\n  timout: 1s\n"),
+        ("bad_address", "http: { listen: localhost }\n"),
+        ("http_without_listen", "http: { files: public }\n"),
+        ("wrong_type_http", "http: 127.0.0.1:80\n"),
+        ("unknown_key_of_exec", "exec:\n  - name: a\n    comand: cat\n"),
+        ("wrong_type_exec", "exec: cat\n"),
+        (
+            "exec_with_nothing_right",
+            "exec:\n  - { name: a b, command: [], restart: often, auto: maybe, output: sanctum.x }\n",
+        ),
+        ("exec_twice", "exec:\n  - { name: a, command: cat }\n  - { name: a, command: tee }\n"),
+        ("file_without_topic", "file:\n  - path: app.log\n"),
+        ("file_twice", "file:\n  - { path: app.log, topic: a }\n  - { path: app.log, topic: b }\n"),
+        ("wrong_type_stdout", "stdout: [a, 7]\n"),
         (
             "all_at_once",
             "data: 7\nlimits:\n  memory: 3MIB\n  hop: 5\nspells:\n  - path: a.lua\n    lanes: '0'\n    filter: x\n  - nam: b\n",

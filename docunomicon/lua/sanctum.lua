@@ -25,7 +25,7 @@
 ---The rest of an energy's envelope: read-only, and valid during its cast only.
 ---@class sanctum.Envelope
 ---@field id string a UUID
----@field position integer place in the log: 0, 1, 2 …
+---@field position? integer place in the log: 0, 1, 2 …; nil for one that a live spell casts and no log stores
 ---@field version integer place in its stream: 0, 1, 2 …
 ---@field time integer milliseconds since 1970, UTC
 ---@field topic? string
@@ -91,6 +91,10 @@
 ---@field was? string what it was called before: on a durable log it goes on where that one stood
 ---@field start? "new"|"oldest"|integer|string where in an existing log a new spell begins
 ---@field fault? "stop"|"skip"|"retry"|"quarantine" what a fault does
+---@field ward? boolean in a server it runs only if its golden cases pass
+---@field shadow? string the spell that it is compared with; what it produces is dropped
+---@field version? integer the version of what it keeps; default 0
+---@field migrate? fun(old_version: integer, state: sanctum.State) once, when what it keeps is of another version; it cannot emit
 ---@field limits? sanctum.Limits
 ---@field prepare? fun(runes: table) once, before the first cast; it cannot emit
 ---@field cast fun(event: sanctum.Energy, envelope: sanctum.Envelope): ... nil, an energy, or a list of energies, any number of them

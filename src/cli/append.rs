@@ -20,7 +20,7 @@ use crate::event::{Events, Expect, Fields, Ttl, Uuid};
 use crate::log::defaults::Defaults;
 use crate::log::file::Durability;
 use crate::log::receipts::write_receipts;
-use crate::log::{Appended, Commit, Conflict, FileLog, Log, Query};
+use crate::log::{Appended, Commit, Conflict, Log, Query};
 use crate::router::pattern::Pattern;
 use crate::runeset::Diagnostic;
 
@@ -134,7 +134,7 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
         return Ok(FAULT);
     }
     let log = args.plane.write(args.durability)?;
-    let mut appender = Appender::new(args, &log)?;
+    let mut appender = Appender::new(args, &*log)?;
     let done = match (args.is_one(), args.atomic) {
         (true, _) => appender.one(events)?,
         (false, true) => appender.all_or_none(seeds)?,
@@ -205,7 +205,7 @@ impl Args {
 struct Appender<'a> {
     args: &'a Args,
     defaults: Defaults,
-    log: &'a FileLog,
+    log: &'a dyn Log,
     /// `None` once nobody reads receipts; energies are appended all the same.
     stdout: Option<StdoutLock<'static>>,
     line: Vec<u8>,
@@ -213,7 +213,7 @@ struct Appender<'a> {
 }
 
 impl<'a> Appender<'a> {
-    fn new(args: &'a Args, log: &'a FileLog) -> anyhow::Result<Self> {
+    fn new(args: &'a Args, log: &'a dyn Log) -> anyhow::Result<Self> {
         if let Some(after) = args.unless_after {
             within(log, after)?;
         }

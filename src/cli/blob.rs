@@ -11,6 +11,8 @@ use super::plane::Plane;
 use super::{DONE, usage};
 use crate::blob::Hash;
 use crate::blob::store::{Access, ContentStore};
+use crate::log::file::Durability;
+use crate::server::remote::RemoteLog;
 
 /// Store content and read it back, by digest
 ///
@@ -63,28 +65,54 @@ fn put(files: &[PathBuf], plane: &Plane) -> anyhow::Result<u8> {
         if io::stdin().is_terminal() {
             return Err(usage("nothing to store: name a file, or `-` for standard input"));
         }
-        put_one(&plane.contents(Access::Write)?, Path::new("-"))?;
+        put_one(&Store::open(plane)?, Path::new("-"))?;
         return Ok(DONE);
     }
     if files.iter().filter(|file| *file == Path::new("-")).count() > 1 {
         return Err(usage("standard input can be read once: `-` is given twice"));
     }
-    let store = plane.contents(Access::Write)?;
+    let store = Store::open(plane)?;
     files.iter().try_for_each(|file| put_one(&store, file))?;
     Ok(DONE)
 }
 
-fn put_one(store: &ContentStore, file: &Path) -> anyhow::Result<()> {
+/// Where content goes.
+enum Store {
+    Own(Box<ContentStore>),
+    /// To the server that has the log open.
+    Served(Box<RemoteLog>),
+}
+
+impl Store {
+    fn open(plane: &Plane) -> anyhow::Result<Self> {
+        Ok(match plane.remote(Durability::Commit)? {
+            Some(remote) => Self::Served(Box::new(remote)),
+            None => Self::Own(Box::new(plane.contents(Access::Write)?)),
+        })
+    }
+
+    /// Stores what a reader gives, durably, and returns its digest.
+    fn put(&self, mut input: Box<dyn Read + Send>) -> anyhow::Result<String> {
+        match self {
+            Self::Own(store) => {
+                let (digest, _) = store.put_stream(&mut *input)?;
+                store.sync()?;
+                Ok(digest.to_hex().to_string())
+            }
+            Self::Served(server) => Ok(server.put_content(input)?),
+        }
+    }
+}
+
+fn put_one(store: &Store, file: &Path) -> anyhow::Result<()> {
     let unreadable = || format!("cannot read `{}`", file.display());
-    let mut input: Box<dyn Read> = match file == Path::new("-") {
-        true => Box::new(io::stdin().lock()),
+    let input: Box<dyn Read + Send> = match file == Path::new("-") {
+        true => Box::new(io::stdin()),
         false => Box::new(File::open(file).with_context(unreadable)?),
     };
-    let (digest, _) =
-        store.put_stream(&mut *input).with_context(|| format!("cannot store `{}`", file.display()))?;
-    store.sync()?;
+    let digest = store.put(input).with_context(|| format!("cannot store `{}`", file.display()))?;
     let mut stdout = io::stdout().lock();
-    writeln!(stdout, "{}", digest.to_hex())?;
+    writeln!(stdout, "{digest}")?;
     Ok(stdout.flush()?)
 }
 

@@ -122,6 +122,9 @@ fn parse_path(text: &str) -> Result<String, String> {
     }
 }
 
+/// What to do where a server has the log.
+const SERVED: &str = "have it run the spells, as in `sanctum serve SPELL`, or stop it first";
+
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<u8> {
     if args.seeds.iter().filter(|seed| *seed == "-").count() > 1 {
@@ -206,7 +209,8 @@ impl<'a> Plan<'a> {
             return Err(usage("`--log none` keeps nothing, `--data` everything: name one of them"));
         }
         let plane = Plane::at(data, self.args.plane.as_deref().unwrap_or("main"));
-        let log = plane.write(self.args.durability.unwrap_or(batch.runeset.durability))?;
+        let durability = self.args.durability.unwrap_or(batch.runeset.durability);
+        let log = plane.own(durability, String::new(), SERVED)?;
         let store = plane.contents(Access::Write)?;
         self.cast(batch, Some((Arc::new(log), Arc::new(store))))
     }

@@ -5,6 +5,7 @@ use std::time::Duration;
 use anyhow::bail;
 
 use super::format::Format;
+use super::handle::Handle;
 use super::output::{Output, is_abandoned};
 use super::plane::{Plane, now_ms};
 use super::selection::{Filters, Place};
@@ -118,12 +119,16 @@ pub fn run_cat(args: &CatArgs) -> anyhow::Result<u8> {
         Some(_) if !args.follow => {
             // Held until all is printed, so that of two readers with one cursor each gets what the other does not.
             let log = args.plane.write_existing(Durability::Commit, CURSOR)?;
-            args.print(&log, &log)?;
+            let _alone = match &log {
+                Handle::Own(_) => None,
+                Handle::Served(_) => Some(args.plane.alone()?),
+            };
+            args.print(&*log)?;
             log.close()?;
         }
         _ => {
             let log = args.plane.read()?;
-            if args.follow { args.follow(&log)? } else { args.print(&log, &log)? }
+            if args.follow { args.follow(&log)? } else { args.print(&log)? }
         }
     }
     Ok(DONE)
@@ -131,7 +136,7 @@ pub fn run_cat(args: &CatArgs) -> anyhow::Result<u8> {
 
 impl Reading {
     /// The first position that may be printed and the one that may not be any more.
-    fn bounds(&self, log: &FileLog, cursor: Option<(&str, u64)>) -> anyhow::Result<(u64, u64)> {
+    fn bounds(&self, log: &dyn Log, cursor: Option<(&str, u64)>) -> anyhow::Result<(u64, u64)> {
         let head = log.visible();
         let mut from = match self.after {
             Some(place) => place.position(log)? + 1,
@@ -155,7 +160,7 @@ impl Reading {
     }
 
     /// Where the last N that match begin.
-    fn tail(&self, log: &FileLog, query: &Query, from: u64, to: u64) -> anyhow::Result<u64> {
+    fn tail(&self, log: &dyn Log, query: &Query, from: u64, to: u64) -> anyhow::Result<u64> {
         let Some(last) = self.last else { return Ok(from) };
         let mut pages = Pages::backward(to, from).limit(last);
         let (mut page, mut first) = (Events::default(), to);
@@ -167,12 +172,12 @@ impl Reading {
 }
 
 impl CatArgs {
-    fn place(&self, log: &FileLog) -> anyhow::Result<Option<(&str, u64)>> {
+    fn place(&self, log: &dyn Log) -> anyhow::Result<Option<(&str, u64)>> {
         let Some(name) = self.cursor.as_deref() else { return Ok(None) };
         Ok(Some((name, cursor::position(log, name)?.unwrap_or(0))))
     }
 
-    fn print(&self, log: &FileLog, cursors: &dyn Log) -> anyhow::Result<()> {
+    fn print(&self, log: &dyn Log) -> anyhow::Result<()> {
         let query = self.reading.filters.query();
         let (from, to) = self.reading.bounds(log, self.place(log)?)?;
         let from = self.reading.tail(log, &query, from, to)?;
@@ -183,20 +188,25 @@ impl CatArgs {
             output.page(&page)?;
             if let Some(name) = &self.cursor {
                 output.flush()?;
-                cursor::advance(cursors, name, pages.position())?;
+                cursor::advance(log, name, pages.position())?;
             }
         }
         output.finish()?;
         // What did not match is passed as well.
         match &self.cursor {
-            Some(name) if pages.position() > from => Ok(cursor::advance(cursors, name, pages.position())?),
+            Some(name) if pages.position() > from => Ok(cursor::advance(log, name, pages.position())?),
             _ => Ok(()),
         }
     }
 
     fn follow(&self, log: &FileLog) -> anyhow::Result<()> {
         let query = self.reading.filters.query();
-        let (from, to) = self.reading.bounds(log, self.place(log)?)?;
+        let place = match &self.cursor {
+            Some(_) => self.place(&*self.plane.consult()?)?,
+            None => None,
+        };
+        log.refresh()?;
+        let (from, to) = self.reading.bounds(log, place)?;
         let from = self.reading.tail(log, &query, from, to)?;
         let mut follower = Follower::new(log, query, from).limit(self.reading.limit.unwrap_or(u64::MAX));
         if let Some(every_ms) = self.pulse {
@@ -231,7 +241,7 @@ impl CatArgs {
     /// for this moment alone.
     fn advance(&self, name: &str, position: u64) -> anyhow::Result<()> {
         let log = self.plane.write_existing(Durability::Commit, CURSOR)?;
-        cursor::advance(&log, name, position)?;
+        cursor::advance(&*log, name, position)?;
         Ok(log.close()?)
     }
 }

@@ -6,6 +6,7 @@ use clap::ValueEnum;
 
 use super::cast::request_of;
 use super::console::{self, Faults};
+use super::services::Services;
 use super::{DONE, FAULT, graph, usage};
 use crate::engine::batch;
 use crate::event::msgpack::PathPart;
@@ -48,7 +49,10 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     let (mut spells, mut problems) = (Vec::new(), Vec::new());
     for request in &requests {
         match batch::load(request, &|name| std::env::var(name).ok()) {
-            Ok(batch) => spells.extend(batch.spells),
+            Ok(batch) => {
+                problems.extend(Services::of(&batch.runeset).err().into_iter().flatten());
+                spells.extend(batch.spells);
+            }
             Err(found) => problems.extend(found),
         }
     }

@@ -1,17 +1,16 @@
 //! `sanctum compact`: what a ttl has ended goes, and its room is free.
 
-use std::collections::HashSet;
+use serde_json::Value;
 
-use serde_json::json;
-
+use super::handle::Handle;
 use super::plane::Plane;
 use super::progress::Gauge;
 use super::{DONE, console};
-use crate::blob::Hash;
-use crate::blob::store::{Access, Collected, Mark};
-use crate::log::FileLog;
-use crate::log::file::{Compaction, Durability};
+use crate::blob::store::Access;
+use crate::log::file::{Compaction, Durability, Progress};
 use crate::runeset::units::Unit;
+use crate::server::compaction::{self, compact};
+use crate::server::wire::Compacting;
 
 /// Drop energies whose ttl has ended and content that nothing refers to, and free their room
 ///
@@ -49,42 +48,44 @@ fn parse_rate(text: &str) -> Result<u64, String> {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<u8> {
-    let log = if args.dry_run {
-        args.plane.read()?
-    } else {
-        args.plane.write_existing(Durability::Commit, "compaction writes segments anew")?
-    };
-    let options = Compaction {
-        all: args.all,
-        floor: args.before,
-        bytes_per_second: args.rate,
-        dry_run: args.dry_run,
-        ..Compaction::default()
-    };
     let mut gauge = Gauge::new("compacted");
-    let done =
-        log.compact(&options, &mut |progress| gauge.update(progress.bytes, Some(progress.bytes_total)))?;
+    let mut update = |progress: &Progress| gauge.update(progress.bytes, Some(progress.bytes_total));
+    let object = if args.dry_run {
+        let options = Compaction {
+            all: args.all,
+            floor: args.before,
+            bytes_per_second: args.rate,
+            dry_run: true,
+            ..Compaction::default()
+        };
+        compaction::object(&args.plane.read()?, &options, &mut update)?
+    } else {
+        args.compact(&mut update)?
+    };
     gauge.end();
-    let mut object = json!({
-        "segments": done.segments, "rewritten": done.rewrites.len(), "dead": done.dead, "dropped": done.dropped,
-        "bytes_freed": done.bytes_freed,
-    });
-    if !args.dry_run && !args.keep_contents && args.plane.has_contents() {
-        let collected = collect(&args.plane, &log)?;
-        object["contents_removed"] = collected.count.into();
-        object["content_bytes_freed"] = collected.bytes.into();
-    }
-    log.close()?;
     console::print(&format!("{object}\n"))?;
     Ok(DONE)
 }
 
-/// Removes content that the log does not refer to. The log is open to write, so none comes to meanwhile.
-fn collect(plane: &Plane, log: &FileLog) -> anyhow::Result<Collected> {
-    let store = plane.contents(Access::Write)?;
-    let mut named: HashSet<Hash> = HashSet::new();
-    log.references(&mut |hash| {
-        named.insert(hash);
-    })?;
-    Ok(store.collect(Mark::default(), &mut |hash| named.contains(hash))?)
+impl Args {
+    fn compact(&self, update: &mut dyn FnMut(&Progress)) -> anyhow::Result<Value> {
+        let what = Compacting {
+            all: self.all,
+            keep_contents: self.keep_contents,
+            before: self.before,
+            rate: self.rate,
+        };
+        let log = self.plane.write_existing(Durability::Commit, "compaction writes segments anew")?;
+        let object = match &log {
+            Handle::Served(server) => server.compact(what)?,
+            Handle::Own(log) => {
+                // The log is open to write, so no energy that names content comes to meanwhile.
+                let has_contents = !self.keep_contents && self.plane.has_contents();
+                let contents = has_contents.then(|| self.plane.contents(Access::Write)).transpose()?;
+                compact(log, contents.as_ref(), &what, update)?
+            }
+        };
+        log.close()?;
+        Ok(object)
+    }
 }

@@ -11,7 +11,7 @@ use super::selection::Place;
 use crate::engine::inspection;
 use crate::engine::release::{FaultRecord, Verdict, records};
 use crate::log::file::Durability;
-use crate::log::{Commit, FileLog, Log};
+use crate::log::{Commit, Log};
 
 /// List energies in quarantine: those that spells with `fault = "quarantine"` failed on
 ///
@@ -81,23 +81,23 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
 }
 
 fn list(args: &Args) -> anyhow::Result<()> {
-    print_rows(inspection::faults(&args.plane.read()?, args.spell.as_deref(), args.all)?, args.format)?;
+    print_rows(inspection::faults(&*args.plane.consult()?, args.spell.as_deref(), args.all)?, args.format)?;
     Ok(())
 }
 
 fn show(place: Place, plane: &Plane) -> anyhow::Result<()> {
-    let log = plane.read()?;
-    let record = find(&log, &records(&log)?, place)?;
+    let log = plane.consult()?;
+    let record = find(&*log, &records(&*log)?, place)?;
     print_rows([inspection::fault(&record, true)], Format::Ndjson)?;
     Ok(())
 }
 
 fn decide(which: &Which, verdict: Verdict) -> anyhow::Result<()> {
     let log = which.plane.write_existing(Durability::Commit, "what is decided is written to the log")?;
-    let all = records(&log)?;
+    let all = records(&*log)?;
     let mut chosen = Vec::new();
     for place in &which.places {
-        chosen.push(find(&log, &all, *place)?);
+        chosen.push(find(&*log, &all, *place)?);
     }
     if which.all {
         let of_spell =
@@ -118,7 +118,7 @@ fn decide(which: &Which, verdict: Verdict) -> anyhow::Result<()> {
     Ok(())
 }
 
-fn find(log: &FileLog, records: &[FaultRecord], place: Place) -> anyhow::Result<FaultRecord> {
+fn find(log: &dyn Log, records: &[FaultRecord], place: Place) -> anyhow::Result<FaultRecord> {
     let position = place.position(log)?;
     let Some(record) = records.iter().find(|record| record.position == position) else {
         bail!("the energy at position {position} is no record of a fault; `sanctum faults` lists those");

@@ -84,12 +84,12 @@ impl Formatter {
 
     /// One map with canonical order of keys: the data with the `$` keys that are set, or the whole envelope.
     fn msgpack(&mut self, event: EventRef<'_>, out: &mut Vec<u8>) -> io::Result<()> {
-        self.scratch.clear();
         if self.envelope {
-            write_record(event, &mut self.scratch);
-        } else {
-            write_output(event, &mut self.scratch);
+            write_record(event, out);
+            return Ok(());
         }
+        self.scratch.clear();
+        write_output(event, &mut self.scratch);
         msgpack::canonicalize(&self.scratch, out).map(|_| ()).map_err(io::Error::other)
     }
 }

@@ -1,64 +1,71 @@
 //! The spells of a server: an engine for each plane, and a watch over their files.
+//!
+//! Those that the server is started with run on all planes; others are bound on one, and each start binds them again
+//! ([`keeper`]). Each plane has its own state of them.
+
+mod bench;
+mod keeper;
+mod ward;
 
 use std::collections::BTreeMap;
 use std::io::{self, Write};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::Ordering;
 use std::thread::{self, JoinHandle};
+use std::time::Duration;
 
 use super::console::{self, Faults};
 use super::watch::Watch;
-use crate::engine::batch::{self, Batch, Request};
-use crate::engine::live::{Control, Live, Order};
+use crate::engine::batch::Request;
+use crate::engine::live::Live;
 use crate::engine::{Clock, Failure, Options, Sink};
 use crate::event::EventRef;
-use crate::runeset::Diagnostic;
+use crate::runeset::{Diagnostic, Runeset};
+use crate::server::registry::Registry;
 use crate::server::{self, Plane, Resident};
-use crate::spell::Spell;
+use bench::Bench;
+use keeper::Keeper;
 
-/// See the module. All planes have the same spells, each its own state of them.
+/// How often it is looked whether spells are to be loaded anew, where files cannot be watched.
+const LOOK: Duration = Duration::from_millis(200);
+
+/// See the module.
 pub struct Spells {
-    request: Request,
-    options: Options,
-    spells: Vec<Arc<Spell>>,
-    controls: Vec<Arc<Control>>,
+    keeper: Arc<Keeper>,
     threads: Vec<JoinHandle<()>>,
-    is_over: Arc<AtomicBool>,
 }
 
 impl Spells {
     /// Loads them, or says everything that is wrong. Nothing runs yet.
     pub fn load(request: Request) -> Result<Self, Vec<Diagnostic>> {
-        let batch = load(&request)?;
-        let options = batch.options();
-        Ok(Self {
-            request,
-            options,
-            spells: batch.spells,
-            controls: Vec::new(),
-            threads: Vec::new(),
-            is_over: Arc::default(),
-        })
+        Ok(Self { keeper: Arc::new(Keeper::load(request)?), threads: Vec::new() })
     }
 
-    /// Watches the files, and has the planes run what they become.
-    fn watch(&self) -> anyhow::Result<impl FnOnce() + Send + 'static> {
-        let mut watch = Watch::new()?;
-        watch.cover(&self.request);
-        let (request, controls, is_over) =
-            (self.request.clone(), self.controls.clone(), self.is_over.clone());
-        Ok(move || {
-            while watch.wait(None, || is_over.load(Ordering::Acquire)).is_some() {
-                watch.cover(&request);
-                let loaded = load(&request);
-                for control in &controls {
-                    control.give(match &loaded {
-                        Ok(batch) => Order::Replace(batch.spells.clone()),
-                        Err(problems) => Order::Refuse(problems.clone()),
-                    });
+    /// The runeset that the server was started with, or an empty one.
+    pub fn runeset(&self) -> Runeset {
+        self.keeper.runeset()
+    }
+
+    /// Loads them again whenever files change, or that is asked for.
+    fn watch(&self, watch: Option<Watch>) -> impl FnOnce() + Send + 'static {
+        let keeper = self.keeper.clone();
+        move || loop {
+            let is_called =
+                || keeper.is_over.load(Ordering::Acquire) || keeper.is_stale.load(Ordering::Acquire);
+            match &watch {
+                Some(watch) => drop(watch.wait(None, is_called)),
+                None => {
+                    while !is_called() {
+                        thread::sleep(LOOK);
+                    }
                 }
             }
-        })
+            if keeper.is_over.load(Ordering::Acquire) {
+                return;
+            }
+            keeper.is_stale.store(false, Ordering::Release);
+            keeper.load_again();
+        }
     }
 
     fn spawn(&mut self, name: String, body: impl FnOnce() + Send + 'static) -> Result<(), server::Error> {
@@ -66,48 +73,57 @@ impl Spells {
         self.threads.push(thread);
         Ok(())
     }
-}
 
-fn load(request: &Request) -> Result<Batch, Vec<Diagnostic>> {
-    batch::load(request, &|name| std::env::var(name).ok())
+    /// An engine of the plane, that has been told what to run.
+    fn live(&self, plane: &Plane, bench: &Bench) -> Result<Live, Failure> {
+        let options = Options { store: Some(plane.contents().clone()), ..self.keeper.options.clone() };
+        let mut live = Live::new(plane.log().clone(), options, Clock::System, bench.control.clone())?;
+        live.replace(self.keeper.named())?;
+        bench.remember(live.bindings());
+        for order in self.keeper.orders_of(bench) {
+            live.follow_order(order, &mut Output)?;
+        }
+        Ok(live)
+    }
 }
 
 impl Resident for Spells {
     fn start(&mut self, planes: &BTreeMap<String, Arc<Plane>>) -> Result<(), server::Error> {
+        let watch = Watch::new();
+        if let Err(error) = &watch {
+            console::error(&format!("changes of spells are not seen, except on SIGHUP: {error:#}"));
+        }
+        let watch = watch.ok();
+        let benches = planes.keys().map(|name| (name.clone(), Arc::new(Bench::default()))).collect();
+        self.keeper.start(benches, watch.as_ref().map(|watch| watch.cover().clone()));
         for (name, plane) in planes {
-            let control = Arc::new(Control::default());
-            self.controls.push(control.clone());
-            let options = Options { store: Some(plane.contents().clone()), ..self.options.clone() };
-            let resident = |failure: Failure| server::Error::Resident(told(failure));
-            let live = Live::new(plane.log().clone(), options, Clock::System, control);
-            let mut live = live.map_err(|error| resident(error.into()))?;
-            live.replace(self.spells.clone()).map_err(resident)?;
-            let plane = name.clone();
+            let Some(bench) = self.keeper.bench(name) else { continue };
+            plane.runs(bench.control.clone());
+            let live = self.live(plane, bench);
+            let mut live = live.map_err(|failure| server::Error::Resident(told(failure)))?;
+            let (bench, plane) = (bench.clone(), name.clone());
             self.spawn(format!("spells {name}"), move || {
                 if let Err(failure) = live.run(&mut Output) {
-                    console::error(&format!(
-                        "spells run no longer on the plane `{plane}`: {}",
-                        told(failure)
-                    ));
+                    let why = told(failure);
+                    console::error(&format!("spells run no longer on the plane `{plane}`: {why}"));
+                    bench.fail(why);
                 }
             })?;
         }
-        match self.watch() {
-            Ok(watch) => self.spawn("watch spells".to_owned(), watch),
-            Err(error) => {
-                console::error(&format!("changes of spells are not seen: {error:#}"));
-                Ok(())
-            }
-        }
+        let body = self.watch(watch);
+        self.spawn("watch spells".to_owned(), body)
     }
 
     fn stop(&mut self) {
-        self.is_over.store(true, Ordering::Release);
-        self.controls.iter().for_each(|control| control.stop());
+        self.keeper.stop();
         for thread in self.threads.drain(..) {
             // A panic was reported where it happened.
             let _ = thread.join();
         }
+    }
+
+    fn registry(&self) -> Option<Arc<dyn Registry>> {
+        Some(self.keeper.clone())
     }
 }
 
@@ -120,7 +136,6 @@ fn told(failure: Failure) -> String {
         Failure::Outrun => super::cast::OUTRUN.to_owned(),
     }
 }
-
 /// What spells print goes to standard output, the rest to standard error. A server goes on without either.
 struct Output;
 

@@ -8,6 +8,7 @@ mod app;
 mod append;
 mod archive;
 mod backup;
+mod bind;
 mod blob;
 mod bundle;
 mod cast;
@@ -24,7 +25,9 @@ mod format;
 mod freeze;
 mod get;
 mod graph;
+mod handle;
 mod history;
+mod journal;
 mod live;
 mod new;
 mod next;
@@ -34,10 +37,12 @@ mod profile;
 mod progress;
 mod project;
 mod prompt;
+mod readiness;
 mod repair;
 mod replay;
 mod selection;
 mod serve;
+mod services;
 mod spells;
 mod stat;
 mod state;
@@ -100,6 +105,8 @@ enum Command {
     Stat(stat::Args),
     State(state::Args),
     Spells(spells::Args),
+    Bind(bind::BindArgs),
+    Unbind(bind::UnbindArgs),
     Faults(faults::Args),
     Project(project::Args),
     Replay(replay::Args),
@@ -136,7 +143,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             return code;
         }
     };
-    trace();
+    if let Err(error) = journal::begin(cli.command.log_format()) {
+        return conclude(Err(error));
+    }
     let body = move || cli.command.run();
     match thread::Builder::new().name("sanctum".into()).stack_size(STACK_BYTES).spawn(body) {
         // A panic has been reported where it happened.
@@ -146,6 +155,13 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 }
 
 impl Command {
+    fn log_format(&self) -> Option<journal::LogFormat> {
+        match self {
+            Self::Serve(args) => args.log_format,
+            _ => None,
+        }
+    }
+
     fn run(self) -> anyhow::Result<u8> {
         match self {
             Self::Cast(args) => cast::run(&args),
@@ -169,6 +185,8 @@ impl Command {
             Self::Stat(args) => stat::run(&args),
             Self::State(args) => state::run(&args),
             Self::Spells(args) => spells::run(&args),
+            Self::Bind(args) => bind::run_bind(&args),
+            Self::Unbind(args) => bind::run_unbind(&args),
             Self::Faults(args) => faults::run(&args),
             Self::Project(args) => project::run(&args),
             Self::Profile(args) => profile::run(&args),
@@ -221,18 +239,6 @@ fn is_broken_pipe(error: &anyhow::Error) -> bool {
         .chain()
         .filter_map(|cause| cause.downcast_ref::<io::Error>())
         .any(|cause| cause.kind() == io::ErrorKind::BrokenPipe)
-}
-
-/// Traces to standard error what `SANCTUM_LOG` asks for; nothing without it.
-fn trace() {
-    use tracing_subscriber::EnvFilter;
-    if std::env::var_os("SANCTUM_LOG").is_none() {
-        return;
-    }
-    let filter = EnvFilter::from_env("SANCTUM_LOG");
-    let subscriber = tracing_subscriber::fmt().with_env_filter(filter).with_writer(io::stderr);
-    // A second subscriber in one process is left out: the first one traces.
-    let _second = subscriber.with_ansi(console::colour_of_stderr()).try_init();
 }
 
 #[cfg(test)]

@@ -1,7 +1,8 @@
 //! `--data DIR` and `--plane NAME`: which log a command means, and opening it.
 //!
-//! Any number of processes read; one writes. A command that writes waits up to [`LOCK_WAIT_MS`] for the one
-//! that does, since most write for a moment only, and then says who it is.
+//! Any number of processes read; one writes. Where that is a server, other commands write through its socket. Else a
+//! command that writes waits up to [`LOCK_WAIT_MS`] for the one that does, since most write for a moment only, and then
+//! says who it is.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,14 +10,17 @@ use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
 
-use anyhow::{Context, anyhow};
+use anyhow::{Context, anyhow, bail};
 
+use super::handle::Handle;
 use crate::blob::store::{self, Access, ContentStore};
 use crate::disk::RealDisk;
 use crate::engine::Clock;
 use crate::engine::clock::steady_ms;
 use crate::log::file::{Durability, Options, manifest, plane_folder};
 use crate::log::{Error, FileLog};
+use crate::server::holder::Holder;
+use crate::server::remote::RemoteLog;
 
 /// How long a lock is waited for.
 const LOCK_WAIT_MS: u64 = 2_000;
@@ -89,23 +93,100 @@ impl Plane {
             .map_err(|error| self.explain(error))
     }
 
-    /// Opens the log to read and write; makes it where there is none.
-    pub fn write(&self, durability: Durability) -> anyhow::Result<FileLog> {
-        let deadline = steady_ms() + LOCK_WAIT_MS;
-        loop {
-            match FileLog::open(&self.folder(), options(durability)) {
-                Err(Error::Locked { .. }) if steady_ms() < deadline => thread::sleep(LOCK_EVERY),
-                opened => return opened.map_err(|error| self.explain(error)),
-            }
+    /// Opens the log to read what it keeps beside energies, too: where a server has it, the server is asked for that.
+    pub fn consult(&self) -> anyhow::Result<Handle> {
+        match self.remote(Durability::Commit)? {
+            Some(remote) => Ok(Handle::Served(Box::new(remote))),
+            None => Ok(Handle::Own(Box::new(self.read()?))),
         }
     }
 
+    /// Opens the log to read and write, through the server that has it where there is one; makes it where there is none.
+    pub fn write(&self, durability: Durability) -> anyhow::Result<Handle> {
+        let remote = |_: &Holder| Ok(self.remote(durability)?.map(|remote| Handle::Served(Box::new(remote))));
+        self.open(options(durability), |log| Handle::Own(Box::new(log)), remote)
+    }
+
     /// Opens the log to read and write, where there is one; `why` a reader needs that.
-    pub fn write_existing(&self, durability: Durability, why: &'static str) -> anyhow::Result<FileLog> {
+    pub fn write_existing(&self, durability: Durability, why: &'static str) -> anyhow::Result<Handle> {
         if !self.folder().join(manifest::NAME).exists() {
             return Err(self.explain(Error::Missing(self.folder())));
         }
         self.write(durability).context(why)
+    }
+
+    /// Opens the log in this process, to read and write; makes it where there is none. Where a server has it: `advice`.
+    pub fn own(&self, durability: Durability, note: String, advice: &str) -> anyhow::Result<FileLog> {
+        let refuse = |holder: &Holder| {
+            // One that does not answer is about to end.
+            let is_there = self.remote(durability)?.is_some();
+            if is_there { Err(self.served(holder, advice)) } else { Ok(None) }
+        };
+        self.open(Options { note, ..options(durability) }, |log| log, refuse)
+    }
+
+    /// What a command says that a server keeps from its work.
+    pub fn served(&self, holder: &Holder, advice: &str) -> anyhow::Error {
+        let (folder, Holder { who, socket }) = (self.folder(), holder);
+        anyhow!("`{}` is served: {who}, on the socket `{}`; {advice}", folder.display(), socket.display())
+    }
+
+    /// Tries until the lock is free, or who has it is what is wanted.
+    fn open<T>(
+        &self,
+        options: Options,
+        own: impl FnOnce(FileLog) -> T,
+        mut beside: impl FnMut(&Holder) -> anyhow::Result<Option<T>>,
+    ) -> anyhow::Result<T> {
+        let deadline = steady_ms() + LOCK_WAIT_MS;
+        loop {
+            let locked = match FileLog::open(&self.folder(), options.clone()) {
+                Ok(log) => return Ok(own(log)),
+                Err(error @ Error::Locked { .. }) => error,
+                Err(error) => return Err(self.explain(error)),
+            };
+            if let Some(holder) = Holder::of(&self.folder())
+                && let Some(opened) = beside(&holder)?
+            {
+                return Ok(opened);
+            }
+            if steady_ms() >= deadline {
+                return Err(self.explain(locked));
+            }
+            thread::sleep(LOCK_EVERY);
+        }
+    }
+
+    /// Keeps off other readers with cursors, for as long as what is returned is there: a server has the lock of the log.
+    pub fn alone(&self) -> anyhow::Result<fs::File> {
+        let path = self.folder();
+        let folder =
+            fs::File::open(&path).with_context(|| format!("cannot open the folder `{}`", path.display()))?;
+        let deadline = steady_ms() + LOCK_WAIT_MS;
+        while let Err(error) = folder.try_lock() {
+            match error {
+                fs::TryLockError::WouldBlock if steady_ms() < deadline => thread::sleep(LOCK_EVERY),
+                fs::TryLockError::WouldBlock => bail!(
+                    "another process reads with a cursor in `{}`, for more than {} s",
+                    path.display(),
+                    LOCK_WAIT_MS / 1_000
+                ),
+                fs::TryLockError::Error(error) => {
+                    return Err(error)
+                        .with_context(|| format!("cannot lock the folder `{}`", path.display()));
+                }
+            }
+        }
+        Ok(folder)
+    }
+
+    /// The server that has the plane open, if there is one and it answers.
+    pub fn remote(&self, durability: Durability) -> anyhow::Result<Option<RemoteLog>> {
+        let folder = self.folder();
+        let Some(holder) = Holder::of(&folder) else { return Ok(None) };
+        let is_synced = durability == Durability::Commit;
+        let remote = RemoteLog::connect(&holder, &self.plane, &folder, options(durability), is_synced);
+        remote.map_err(|error| self.explain(error))
     }
 
     /// Opens the content that energies of the plane refer to. To read it need not be there.

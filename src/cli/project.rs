@@ -5,22 +5,20 @@ use std::path::Path;
 use std::time::Duration;
 
 use anyhow::{anyhow, bail};
-use serde_json::{Value, json};
 
 use super::format::Format;
 use super::output::{is_abandoned, print_rows};
-use super::plane::Plane;
-use super::selection::{parse_time, within};
+use super::plane::{Plane, now_ms};
 use super::{DONE, FAULT, console, usage};
 use crate::engine::clock::steady_ms;
-use crate::engine::inspection::{argument, shown};
-use crate::event::{Events, msgpack};
-use crate::log::{FileLog, Log, Pages, Query};
+use crate::engine::inspection::shown;
+use crate::engine::projected::{Moment, absent, key_of, object};
+use crate::log::{FileLog, Log};
 use crate::projection::{Error, Freshness, Projection, Row, project, watch_projection};
-use crate::spell::{By, Clocks, Fold, Modules};
+use crate::spell::{Clocks, Fold, Modules};
 
 /// Where a NAME is looked for.
-const FOLDER: &str = "projections";
+pub const FOLDER: &str = "projections";
 /// How often a follower looks whether anybody still reads what it prints.
 const LOOK_EVERY: Duration = Duration::from_millis(250);
 
@@ -60,23 +58,8 @@ pub struct Args {
     plane: Plane,
 }
 
-/// What `--at` says.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Moment {
-    Position(u64),
-    TimeMs(i64),
-}
-
 fn parse_moment(text: &str) -> Result<Moment, String> {
-    if !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit()) {
-        let too_large = |_| format!("{text} is larger than any position");
-        return text.parse().map(Moment::Position).map_err(too_large);
-    }
-    parse_time(text).map(Moment::TimeMs).map_err(|_| {
-        "it is a position, or a time: RFC 3339 such as 2026-01-31T12:00:00Z, a date such as 2026-01-31, or a duration \
-         back from now such as 10m, 2h or 7d"
-            .to_owned()
-    })
+    Moment::parse(text, now_ms())
 }
 
 /// Runs the command.
@@ -141,8 +124,7 @@ impl Args {
         let freshness = match self.at {
             None if self.cached => Freshness::Cached,
             None => Freshness::Exact,
-            Some(Moment::Position(position)) => Freshness::At(within(log, position)?),
-            Some(Moment::TimeMs(time_ms)) => match position_at(log, projection, time_ms)? {
+            Some(moment) => match moment.position(log, projection.fold())? {
                 Some(position) => Freshness::At(position),
                 None => return self.print(Vec::new(), projection.fold()),
             },
@@ -169,8 +151,7 @@ impl Args {
     /// An answer. That there is no such key is an error.
     fn print(&self, rows: Vec<Row>, fold: &Fold) -> anyhow::Result<()> {
         if let (Some(key), true) = (&self.key, rows.is_empty()) {
-            let when = if self.at.is_some() { " at that time" } else { "" };
-            bail!("the projection `{}` has no state under the key {key}{when}", fold.name);
+            bail!(absent(fold, key, self.at));
         }
         self.show(rows)
     }
@@ -185,30 +166,4 @@ impl Args {
         }
         Ok(())
     }
-}
-
-fn object(row: &Row) -> Value {
-    json!({ "key": shown(&row.key), "position": row.position, "state": shown(&row.state) })
-}
-
-/// A key of the command line, as MessagePack.
-fn key_of(text: &str, by: &By) -> Vec<u8> {
-    match by {
-        By::Stream => {
-            let mut key = Vec::new();
-            msgpack::write_str(&mut key, text);
-            key
-        }
-        By::One | By::Path(_) => argument(text),
-    }
-}
-
-/// The position before that of the projection's first energy which is later than a time, in the order of the log;
-/// `None` where there is none before it.
-fn position_at(log: &FileLog, projection: &Projection, time_ms: i64) -> anyhow::Result<Option<u64>> {
-    let query = Query { since_ms: Some(time_ms.saturating_add(1)), ..projection.fold().query() };
-    let mut later = Events::default();
-    let found = Pages::forward(0, log.visible()).limit(1).next(log, &query, &mut later)?;
-    let end = if found { later.get(0).head().position } else { log.visible() };
-    Ok(end.checked_sub(1))
 }

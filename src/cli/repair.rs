@@ -9,6 +9,10 @@ use super::plane::Plane;
 use super::{DONE, FAULT};
 use crate::disk::{Disk, RealDisk};
 use crate::log::file::repair::{Action, repair};
+use crate::server::holder::Holder;
+
+/// What to do where a server has the log.
+const SERVED: &str = "stop it first; `sanctum verify` can be run beside it";
 
 /// Say what can be saved of a damaged log, and with --apply save it
 ///
@@ -44,7 +48,10 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
         let file = file.display().to_string();
         line(json!({ "file": file, "repaired": is_repaired, "what": what, "lost": lost }).to_string());
     })
-    .map_err(|error| args.plane.explain(error))?;
+    .map_err(|error| match Holder::of(&folder) {
+        Some(holder) => args.plane.served(&holder, SERVED),
+        None => args.plane.explain(error),
+    })?;
     let aside = done.aside.map(|aside| aside.display().to_string());
     line(
         json!({

@@ -1,5 +1,7 @@
 //! `sanctum replay`: a spell over recorded history, beside the log.
 
+mod bound;
+
 use std::fmt::Write as _;
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -28,12 +30,17 @@ use crate::spell::{Outcome, Spell, report};
 /// envelopes; what it produces is not given to it again. It goes as far as the spell of that name has come in the log, or
 /// through all of it where the log does not know the spell.
 #[derive(Debug, clap::Args)]
-#[command(after_help = "Examples:\n  sanctum replay count.lua\n  sanctum replay count.lua --diff\n  \
+#[command(
+    after_help = "Examples:\n  sanctum replay count.lua\n  sanctum replay count.lua --diff\n  sanctum replay count --as-bound --diff\n  \
                   sanctum replay count.lua --until 41 --repl\n\n\
-    Exit codes with --diff: 0 all is equal; 1 something differs, or could not be replayed.")]
+    Exit codes with --diff: 0 all is equal; 1 something differs, or could not be replayed."
+)]
 pub struct Args {
     #[command(flatten)]
     source: Source,
+    /// Cast each energy by the code that a server had bound then; SPELL is the name of the spell in the log
+    #[arg(long, conflicts_with_all = ["runeset", "name", "after", "repl"])]
+    as_bound: bool,
     /// Begin after this position, with nothing in the state
     #[arg(long, value_name = "POSITION")]
     after: Option<u64>,
@@ -71,6 +78,11 @@ pub struct Source {
 }
 
 impl Source {
+    /// What it is called.
+    fn name(&self) -> &str {
+        &self.spell
+    }
+
     /// Loads the spell; `None` where it has problems, which were told.
     pub fn load(&self) -> anyhow::Result<Option<Arc<Spell>>> {
         let mut request = Request::default();
@@ -103,15 +115,24 @@ impl Source {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<u8> {
-    let Some(spell) = args.source.load()? else { return Ok(FAULT) };
     let log = args.plane.read()?;
+    let loaded = match args.as_bound {
+        true => bound::load(&log, &args.plane, args.source.name())?,
+        false => args.source.load()?.map(|spell| vec![(0, spell)]),
+    };
+    let mut editions = loaded.unwrap_or_default().into_iter();
+    let Some((from, spell)) = editions.next() else { return Ok(FAULT) };
     if args.diff {
         inspection::known(&log, &spell.name)?;
     }
     let until = args.until.map(|place| place.position(&log)).transpose()?;
     let after = args.after.map(|after| within(&log, after)).transpose()?;
-    let extent = Extent::of(&log, &spell, after, until)?;
+    let mut extent = Extent::of(&log, &spell, after, until)?;
+    if args.as_bound {
+        extent.from = from;
+    }
     let Some(mut replay) = open(&log, &args.plane, spell.clone(), extent)? else { return Ok(FAULT) };
+    editions.for_each(|(from, spell)| replay.then(from, spell));
     if args.diff {
         return compare(&mut replay, &log, &spell, extent, args.limit);
     }

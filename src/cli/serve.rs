@@ -3,20 +3,28 @@
 use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use anyhow::Context;
 
 use super::console::{self, Faults};
+use super::journal::LogFormat;
 use super::live::Spells;
-use super::plane::{Plane, parse_name};
-use super::{DONE, FAULT, usage};
+use super::plane::{Plane, now_ms, parse_name};
+use super::services::Services;
+use super::stat::rfc_3339;
+use super::{DONE, FAULT, readiness, usage};
 use crate::blob::store::Access;
 use crate::engine::batch::{Item, Request};
 use crate::log::file::{Durability, manifest};
-use crate::runeset::Fault;
+use crate::runeset::{Fault, Http, Runeset};
+use crate::server::holder;
 use crate::server::tls::Tls;
 use crate::server::token::Keyring;
-use crate::server::{self, Limits, Options, Resident, listener};
+use crate::server::{self, Limits, Options, listener, web};
+
+/// What to do where another server has the log.
+const SERVED: &str = "stop it first, or serve another folder by `--data DIR`";
 
 /// Serve the log over HTTP: append to it, read and follow it; and run spells on it
 ///
@@ -58,6 +66,27 @@ pub struct Args {
     /// Its key, in PEM
     #[arg(long, value_name = "FILE", requires = "tls_cert")]
     tls_key: Option<PathBuf>,
+    /// Address whose HTTP requests spells answer, such as 127.0.0.1:8080; it asks nobody for a token
+    #[arg(long, value_name = "ADDRESS", help_heading = "Answered by spells")]
+    http: Option<SocketAddr>,
+    /// Folder of files that are served there before spells are asked
+    #[arg(long, value_name = "DIR", help_heading = "Answered by spells")]
+    http_files: Option<PathBuf>,
+    /// Plane whose spells answer [default: main]
+    #[arg(long, value_name = "NAME", value_parser = parse_name, help_heading = "Answered by spells")]
+    http_plane: Option<String>,
+    /// Other machines may reach that address
+    #[arg(long, help_heading = "Answered by spells")]
+    http_public: bool,
+    /// Projections: files, and folders of them; may be given several times [default: ./projections, where there is one]
+    #[arg(long, value_name = "DIR|FILE")]
+    projections: Vec<PathBuf>,
+    /// Write a log to standard error, a line for each request among others, as text or json; SANCTUM_LOG says of what
+    #[arg(long, value_name = "FORMAT", value_enum)]
+    pub log_format: Option<LogFormat>,
+    /// Serve nothing: ask the server that listens on the socket whether it takes appends
+    #[arg(long)]
+    check: bool,
     /// How long requests may go on after a signal to stop, in milliseconds
     #[arg(long, value_name = "MS", default_value_t = 5_000)]
     stop_ms: u64,
@@ -66,6 +95,10 @@ pub struct Args {
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<u8> {
     let limits = Limits::default();
+    let socket = args.socket.clone().unwrap_or_else(|| args.data.join("sanctum.sock"));
+    if args.check {
+        return readiness::check(&socket).map(|()| DONE);
+    }
     let tls = match (&args.tls_cert, &args.tls_key) {
         (Some(certificate), Some(key)) => Some(Tls::load(certificate, key)?),
         _ => None,
@@ -74,39 +107,54 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
     if let Some(address) = args.listen {
         listener::check(address, !keyring.tokens().is_empty(), tls.is_some())?;
     }
-    let mut residents: Vec<Box<dyn Resident>> = Vec::new();
-    if let Some(request) = args.request()? {
-        match Spells::load(request) {
-            Ok(spells) => residents.push(Box::new(spells)),
-            Err(problems) => {
-                console::report(&problems, Faults::Text);
-                return Ok(FAULT);
-            }
+    let spells = match Spells::load(args.request()?) {
+        Ok(spells) => spells,
+        Err(problems) => {
+            console::report(&problems, Faults::Text);
+            return Ok(FAULT);
         }
-    }
+    };
+    let runeset = spells.runeset();
+    let services = match Services::of(&runeset) {
+        Ok(services) => services,
+        Err(problems) => {
+            console::report(&problems, Faults::Text);
+            return Ok(FAULT);
+        }
+    };
+    let web = args.web(&runeset)?;
+    web.as_ref().map_or(Ok(()), web::Options::check)?;
     let names = args.planes()?;
+    let socket = args.socket.clone().unwrap_or_else(|| args.data.join("sanctum.sock"));
+    let note = holder::note(&rfc_3339(now_ms()), &socket);
     let mut planes = Vec::new();
     for name in &names {
         let plane = Plane::at(args.data.clone(), name);
-        let log = plane.write(args.durability)?;
+        let log = plane.own(args.durability, note.clone(), SERVED)?;
         let contents = plane.contents(Access::Write)?;
         planes.push(server::Plane::new(name, log, contents, limits.commits)?);
     }
     let options = Options {
-        socket: args.socket.clone().unwrap_or_else(|| args.data.join("sanctum.sock")),
+        socket,
         listen: args.listen,
         tls,
+        web,
+        commands: services.commands.clone(),
         limits,
+        projections: args.projections()?,
         stop_ms: args.stop_ms,
     };
-    let ready = |names: &[String]| console::tell(&format!("listening on {}\n", names.join(" and ")));
-    server::run(planes, Some(keyring), &options, residents, ready)?;
+    let ready = |names: &[String]| {
+        console::tell(&format!("listening on {}\n", names.join(" and ")));
+        readiness::tell_ready();
+    };
+    server::run(planes, Some(keyring), &options, services.around(Some(Box::new(spells))), ready)?;
     Ok(DONE)
 }
 
 impl Args {
-    /// The spells to run, if any.
-    fn request(&self) -> anyhow::Result<Option<Request>> {
+    /// The spells to run from the start.
+    fn request(&self) -> anyhow::Result<Request> {
         let item = |path: &String| Item::new("", path);
         let is_runeset = |path: &&String| path.ends_with(".yaml") || path.ends_with(".yml");
         let (runesets, spells): (Vec<_>, Vec<_>) = self.spells.iter().partition(is_runeset);
@@ -115,9 +163,41 @@ impl Args {
         if let Some(other) = runesets.next() {
             return Err(usage(format!("`{other}` is a runeset, and a server takes one")));
         }
-        let spells: Vec<Item> = spells.into_iter().map(item).collect();
-        let is_some = runeset.is_some() || !spells.is_empty();
-        Ok(is_some.then(|| Request { runeset, spells, fault: Some(Fault::Quarantine), ..Request::default() }))
+        let spells = spells.into_iter().map(item).collect();
+        Ok(Request { runeset, spells, fault: Some(Fault::Quarantine), ..Request::default() })
+    }
+
+    /// The public face, if there is one: what the flags say goes before what the runeset says.
+    fn web(&self, runeset: &Runeset) -> anyhow::Result<Option<web::Options>> {
+        let is_meant = self.http_files.is_some() || self.http_plane.is_some() || self.http_public;
+        let http = match (&runeset.http, self.http) {
+            (Some(http), _) => http.clone(),
+            (None, Some(_)) => Http::new(),
+            (None, None) if is_meant => {
+                return Err(usage("no address is given for requests: `--http ADDRESS`"));
+            }
+            (None, None) => return Ok(None),
+        };
+        let Some(listen) = self.http.or(http.listen) else { return Ok(None) };
+        let files = http.files.map(|files| runeset.base.join(files));
+        Ok(Some(web::Options {
+            listen,
+            plane: self.http_plane.clone().unwrap_or(http.plane),
+            is_public: self.http_public || http.public,
+            timeout: Duration::from_millis(http.timeout_ms),
+            body_bytes: usize::try_from(http.body_bytes).unwrap_or(usize::MAX),
+            files: self.http_files.clone().or(files),
+        }))
+    }
+
+    /// Where projections are.
+    fn projections(&self) -> anyhow::Result<Vec<PathBuf>> {
+        if let Some(missing) = self.projections.iter().find(|path| !path.exists()) {
+            return Err(usage(format!("there are no projections at `{}`", missing.display())));
+        }
+        let default = PathBuf::from(super::project::FOLDER);
+        let is_default = self.projections.is_empty() && default.is_dir();
+        Ok(if is_default { vec![default] } else { self.projections.clone() })
     }
 
     /// The planes to serve, by name.

@@ -1,18 +1,14 @@
 //! `sanctum spells`: where spells stand in a log, and moving them.
 
-use anyhow::bail;
 use clap::Subcommand;
 
 use super::DONE;
 use super::format::Format;
+use super::handle::Handle;
 use super::output::print_rows;
 use super::plane::Plane;
-use super::selection::absolute;
-use crate::engine::resume::{Standing, first_since, forget_flushes};
-use crate::engine::{inspection, recall};
+use crate::engine::{inspection, rewinding};
 use crate::log::file::Durability;
-use crate::log::{Commit, FileLog, Log, Table};
-use crate::state::Address;
 
 /// List the spells that have run on a log, and where they stand
 ///
@@ -65,42 +61,16 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
 }
 
 fn list(args: &Args) -> anyhow::Result<()> {
-    print_rows(inspection::spells(&args.plane.read()?)?, args.format)?;
+    print_rows(inspection::spells(&*args.plane.consult()?)?, args.format)?;
     Ok(())
 }
 
 fn rewind(spell: &str, to: &str, fresh: bool, plane: &Plane) -> anyhow::Result<()> {
     let log = plane.write_existing(Durability::Commit, "where a spell stands is written to the log")?;
-    inspection::known(&log, spell)?;
-    let next = place_of(&log, to)?;
-    let standing = log.value(Table::Spell, spell.as_bytes())?.as_deref().and_then(Standing::read);
-    let epoch = standing.map_or(0, |standing| standing.epoch) + 1;
-    let mut commit = Commit::default();
-    let standing = Standing { next, epoch, ..Standing::default() };
-    commit.changes.put(Table::Spell, spell.as_bytes(), &standing.bytes());
-    forget_flushes(&log, spell, next, &mut commit.changes)?;
-    if fresh {
-        for (address, _) in log.values(Table::State, &Address::prefix_of(spell))? {
-            commit.changes.delete(Table::State, &address);
-        }
-        recall::forget_sizes(spell, &mut commit.changes);
+    match &log {
+        Handle::Own(log) => rewinding::rewind(&**log, spell, to, fresh)?,
+        // The spell may run there.
+        Handle::Served(server) => server.rewind(spell, to, fresh)?,
     }
-    log.append(commit)?;
-    log.close()?;
-    Ok(())
-}
-
-/// A position of the log, or that of the first energy from a time on.
-fn place_of(log: &FileLog, text: &str) -> anyhow::Result<u64> {
-    let head = log.head();
-    if let Ok(position) = text.parse::<u64>() {
-        if position > head {
-            bail!("position {position} is beyond the end of the log, which is {head}");
-        }
-        return Ok(position);
-    }
-    match absolute(text) {
-        Some(time_ms) => Ok(first_since(log, time_ms)?),
-        None => bail!("`{text}` is neither a position nor a time such as 2026-01-31 or 2026-01-31T12:00:00Z"),
-    }
+    Ok(log.close()?)
 }

@@ -14,7 +14,7 @@ use crate::engine::inspection::{self, InspectionError};
 use crate::engine::recall;
 use crate::event::json as text;
 use crate::log::file::Durability;
-use crate::log::{Commit, Log, Table};
+use crate::log::{Commit, Table};
 use crate::state::Address;
 
 /// Read what spells keep: `state` and buckets
@@ -150,10 +150,10 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
 }
 
 fn get(entry: &Entry) -> anyhow::Result<()> {
-    let log = entry.plane.read()?;
+    let log = entry.plane.consult()?;
     let value = log.value(Table::State, &entry.address()?)?;
     let Some(value) = value else {
-        inspection::known(&log, &entry.place.spell)?;
+        inspection::known(&*log, &entry.place.spell)?;
         bail!("spell `{}` keeps nothing under the key {}", entry.place, entry.key);
     };
     print_rows([inspection::shown(&value)], Format::Ndjson)?;
@@ -186,7 +186,7 @@ fn write(entry: &Entry, value: Option<&[u8]>, force: bool) -> anyhow::Result<()>
         ));
     }
     let log = entry.plane.write_existing(Durability::Commit, "what a spell keeps is written to the log")?;
-    inspection::known(&log, &entry.place.spell)?;
+    inspection::known(&*log, &entry.place.spell)?;
     let (address, mut commit) = (entry.address()?, Commit::default());
     match value {
         Some(value) => commit.changes.put(Table::State, &address, value),
@@ -202,7 +202,7 @@ fn write(entry: &Entry, value: Option<&[u8]>, force: bool) -> anyhow::Result<()>
 }
 
 fn print_range(args: &Range) -> anyhow::Result<()> {
-    let log = args.plane.read()?;
+    let log = args.plane.consult()?;
     let range = inspection::Range {
         bucket: args.place.bucket.clone().unwrap_or_default(),
         lane: args.lane.clone(),
@@ -212,13 +212,13 @@ fn print_range(args: &Range) -> anyhow::Result<()> {
         reverse: args.reverse,
         limit: args.limit.unwrap_or(usize::MAX),
     };
-    print_rows(asked(range.rows(&log, &args.place.spell))?, args.format)?;
+    print_rows(asked(range.rows(&*log, &args.place.spell))?, args.format)?;
     Ok(())
 }
 
 fn export(place: &Place, plane: &Plane) -> anyhow::Result<()> {
-    let log = plane.read()?;
-    inspection::known(&log, &place.spell)?;
+    let log = plane.consult()?;
+    inspection::known(&*log, &place.spell)?;
     let mut rows = Vec::new();
     for (address, value) in log.values(Table::State, &Address::prefix_of(&place.spell))? {
         let Some(at) = Address::read(&address) else { continue };

@@ -168,7 +168,7 @@ pub fn run_import(args: &ImportArgs) -> anyhow::Result<u8> {
     let log = args.plane.write(args.durability)?;
     let mut gauge = Gauge::new("imported");
     let mut last = Imported::default();
-    let result = import(&log, &mut *input, &mut |done| {
+    let result = import(&*log, &mut *input, &mut |done| {
         last = *done;
         gauge.update(done.bytes, total);
     });

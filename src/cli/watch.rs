@@ -6,6 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -30,10 +31,10 @@ pub fn run(
     output: Option<&Path>,
     mut once: impl FnMut() -> anyhow::Result<u8>,
 ) -> anyhow::Result<u8> {
-    let mut watch = Watch::new()?;
+    let watch = Watch::new()?;
     loop {
         // Before the run, so that no change during it is missed.
-        watch.cover(request);
+        watch.cover().add(request);
         match once() {
             Err(error) if super::is_broken_pipe(&error) => return Err(error),
             Err(error) => console::error(&format!("{error:#}")),
@@ -47,11 +48,28 @@ pub fn run(
     }
 }
 
-/// The folders of a run under watch.
+/// Changes in the folders of a run.
 pub struct Watch {
-    watcher: RecommendedWatcher,
+    cover: Cover,
     changes: Receiver<notify::Result<Event>>,
-    folders: BTreeSet<PathBuf>,
+}
+
+/// The folders under watch; any thread may add to them.
+#[derive(Clone, Debug)]
+pub struct Cover(Arc<Mutex<(RecommendedWatcher, BTreeSet<PathBuf>)>>);
+
+impl Cover {
+    /// Watches the folders of everything that a run reads, too.
+    pub fn add(&self, request: &Request) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (watcher, covered) = &mut *held;
+        for folder in folders(request) {
+            if covered.insert(folder.clone()) && watcher.watch(&folder, RecursiveMode::NonRecursive).is_err()
+            {
+                covered.remove(&folder);
+            }
+        }
+    }
 }
 
 impl Watch {
@@ -59,18 +77,14 @@ impl Watch {
     pub fn new() -> anyhow::Result<Self> {
         let (sender, changes) = channel();
         let watcher = notify::recommended_watcher(sender).context("cannot watch files")?;
-        Ok(Self { watcher, changes, folders: BTreeSet::new() })
+        let cover = Cover(Arc::new(Mutex::new((watcher, BTreeSet::new()))));
+        Ok(Self { cover, changes })
     }
 
-    /// Watches the folders of everything that a run reads.
-    pub fn cover(&mut self, request: &Request) {
-        for folder in folders(request) {
-            if self.folders.insert(folder.clone())
-                && self.watcher.watch(&folder, RecursiveMode::NonRecursive).is_err()
-            {
-                self.folders.remove(&folder);
-            }
-        }
+    /// What it watches.
+    #[must_use]
+    pub fn cover(&self) -> &Cover {
+        &self.cover
     }
 
     /// The first file that changed, once it and others are quiet; `None` when it is over, or no changes can come any

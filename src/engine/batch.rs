@@ -12,14 +12,14 @@ use std::sync::Arc;
 
 use crate::event::topic;
 use crate::runeset::files::{self, FilesError, SEED_KINDS, SPELL_KINDS};
-use crate::runeset::{self, Diagnostic, Fault, Limits, Runeset, SpellEntry, StatedLimits};
+use crate::runeset::{self, Diagnostic, Fault, Limits, Runeset, SpellEntry, SpellOptions, StatedLimits};
 use crate::spell::{self, Clocks, Modules, Origin, Spell};
 
 use super::seed::{SeedOptions, Seeds, Source};
 use super::{Clock, Options, clock};
 
 /// The largest file of a spell.
-const SPELL_BYTES_MAX: u64 = 16 << 20;
+pub const SPELL_BYTES_MAX: u64 = 16 << 20;
 
 /// A file, folder or glob, and the folder it is relative to.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,6 +134,30 @@ pub fn load(
     if loader.problems.is_empty() { Ok(loader.batch) } else { Err(loader.problems) }
 }
 
+/// Loads one spell more, as a runeset would that says `options` of it. `fault`: what a fault does where neither spell nor
+/// runeset say it.
+pub fn load_spell(
+    item: &Item,
+    runeset: &Runeset,
+    options: SpellOptions,
+    fault: Fault,
+) -> Result<Arc<Spell>, Vec<Diagnostic>> {
+    let batch = Batch { spells: Vec::new(), seeds: Vec::new(), runeset: Runeset::empty() };
+    let mut loader = Loader { clocks: clocks(false), fault, batch, problems: Vec::new() };
+    let entry = SpellEntry { options, runes: vec![0x80], ..SpellEntry::default() };
+    loader.spell(&item.base, &item.full(), Some((runeset, &entry)));
+    loader.batch.spells.pop().ok_or(loader.problems)
+}
+
+/// Loads a spell from its text alone, under a name: there are no modules, and no options but its own.
+pub fn load_source(path: &str, source: Vec<u8>, name: &str, fault: Fault) -> Result<Spell, Vec<Diagnostic>> {
+    let (modules, limits) = (Modules::default(), StatedLimits::default());
+    let origin = Origin { path: path.to_owned(), source, modules, entry: None, limits, fault };
+    let mut spell = spell::load(origin, clocks(false))?;
+    spell.name = name.into();
+    Ok(spell)
+}
+
 struct Loader {
     clocks: Clocks,
     fault: Fault,
@@ -244,7 +268,25 @@ impl Loader {
             self.problems
                 .push(problem.help("give one of them another `name`, in the spell or in the runeset"));
         }
+        let spells = &self.batch.spells;
+        self.problems.extend(spells.iter().filter_map(|spell| shadow_problem(spell, spells)));
     }
+}
+
+/// What is wrong with the spell that a shadow names.
+#[must_use]
+pub fn shadow_problem(spell: &Spell, spells: &[Arc<Spell>]) -> Option<Diagnostic> {
+    let of = spell.shadow.as_ref()?;
+    let name = &spell.name;
+    let text = match spells.iter().find(|other| other.name == *of) {
+        _ if of == name => format!("spell `{name}` cannot be its own shadow"),
+        None => format!("spell `{name}` is to be the shadow of `{of}`, which is not there"),
+        Some(other) if other.shadow.is_some() => {
+            format!("spell `{name}` is to be the shadow of `{of}`, which is a shadow itself")
+        }
+        Some(_) => return None,
+    };
+    Some(Diagnostic::error(text).in_file(&spell.path))
 }
 
 fn read(file: &Path) -> Result<Vec<u8>, String> {

@@ -255,6 +255,23 @@ impl Deliveries {
         self.targets[spell].deliver(events, index, events.get(index as usize), plan);
     }
 
+    /// Delivers an energy that is not in the log to the spells that draw on it one by one. It moves no clock and waits in
+    /// no batch, since nothing of it would be there after a restart.
+    pub fn deliver_passing(&mut self, events: &Arc<Events>, index: u32, plan: &mut Plan) {
+        let event = events.get(index as usize);
+        for &id in self.router.route(event.topic_bytes()) {
+            let target = &mut self.targets[id as usize];
+            if target.spell.batch.is_some() {
+                continue;
+            }
+            if target.spell.filter.as_ref().is_some_and(|filter| !filter.matches(event)) {
+                plan.filtered[id as usize] += 1;
+                continue;
+            }
+            target.deliver(events, index, event, plan);
+        }
+    }
+
     /// What stands for a spell in the ids of what it produces.
     #[must_use]
     pub fn key_of(&self, spell: usize) -> [u8; 16] {

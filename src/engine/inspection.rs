@@ -71,10 +71,17 @@ pub fn spells(log: &dyn Log) -> Result<Vec<Value>, log::Error> {
         let Some(standing) = Standing::read(&value) else { continue };
         let name = String::from_utf8_lossy(&name).into_owned();
         let (all, open) = faults.get(&name).copied().unwrap_or_default();
-        rows.push(json!({
+        let mut row = json!({
             "spell": name, "position": standing.next, "lag": log.visible().saturating_sub(standing.next),
             "waiting": standing.waiting.len(), "faults": all, "quarantine": open,
-        }));
+        });
+        if let Some(found) = log.value(Table::Shadow, name.as_bytes())?
+            && let Ok(Value::Object(mut found)) = serde_json::from_slice(&found)
+        {
+            found.retain(|key, value| key != "sources" && !value.is_null());
+            row["shadow"] = found.into();
+        }
+        rows.push(row);
     }
     Ok(rows)
 }

@@ -8,7 +8,7 @@
 use std::ops::Bound;
 use std::sync::Arc;
 
-use super::resume::standing_in;
+use super::resume::{forebear_of, standing_in};
 use crate::log::{Changes, Direction, Error, Log, Pair, Table};
 use crate::spell::{Memory, Spell};
 use crate::state::store::size;
@@ -17,20 +17,22 @@ use crate::state::{Address, Base};
 /// Entries that are read at a time.
 const PAGE_ENTRIES: usize = 512;
 
-/// What each lane of a spell remembers.
+/// What each lane of a spell remembers. One whose state is to be migrated has all of it in memory.
 pub fn memories_of(
     log: &Arc<dyn Log>,
     spell: &Spell,
     lane_of: &dyn Fn(&[u8]) -> usize,
     epoch: u64,
+    is_migrated: bool,
 ) -> Result<Vec<Memory>, Error> {
     let base = Base::new(log.clone(), spell.name.clone());
     let memory = Memory { is_recorded: true, epoch, base: Some(base), ..Memory::default() };
     let mut memories = vec![memory; spell.lanes];
-    // What is renamed is in the log by its former name until the run has begun: it is read whole.
+    // What it takes over is in the log by another name until the run has begun: it is read whole.
     let is_known = standing_in(&**log, &spell.name)?.is_some();
-    let was = spell.was.as_deref().filter(|_| !is_known);
-    let cache_bytes = if was.is_some() { u64::MAX } else { spell.limits.state_cache_bytes };
+    let forebear = if is_known { None } else { forebear_of(&**log, spell)?.map(|(_, name)| name) };
+    let is_whole = is_migrated || forebear.is_some();
+    let cache_bytes = if is_whole { u64::MAX } else { spell.limits.state_cache_bytes };
     let is_large = |sizes: &[u64]| sizes.iter().any(|bytes| *bytes > cache_bytes);
     let known = sizes_of(&**log, &spell.name, spell.lanes)?;
     let mut sizes = vec![0; spell.lanes];
@@ -38,7 +40,7 @@ pub fn memories_of(
     if let Some(known) = known.filter(|known| is_large(known)) {
         (sizes, is_read) = (known, false);
     } else {
-        each_entry(&**log, was.unwrap_or(&spell.name), &mut |(address, value)| {
+        each_entry(&**log, forebear.as_deref().unwrap_or(&spell.name), &mut |(address, value)| {
             let Some(at) = Address::read(&address) else { return };
             // What belongs to no lane key is seen by the hooks of every lane.
             let lanes =

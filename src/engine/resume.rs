@@ -63,6 +63,22 @@ pub fn standing_in(log: &dyn Log, name: &str) -> Result<Option<Standing>, Error>
     Ok(log.value(Table::Spell, name.as_bytes())?.as_deref().and_then(Standing::read))
 }
 
+/// The version of what a spell of that name keeps.
+pub fn version_in(log: &dyn Log, name: &str) -> Result<u64, Error> {
+    let stored = log.value(Table::Version, name.as_bytes())?;
+    Ok(stored.and_then(|bytes| bytes.try_into().ok()).map_or(0, u64::from_le_bytes))
+}
+
+/// The spell that one which has never run takes over from: the one that it was, or whose shadow it is.
+pub fn forebear_of(log: &dyn Log, spell: &Spell) -> Result<Option<(Standing, Arc<str>)>, Error> {
+    for name in [&spell.was, &spell.shadow].into_iter().flatten() {
+        if let Some(standing) = standing_in(log, name)? {
+            return Ok(Some((standing, name.clone())));
+        }
+    }
+    Ok(None)
+}
+
 /// Where a spell begins that has never run: what its `start` says.
 pub fn start_of(log: &dyn Log, spell: &Spell) -> Result<Standing, Error> {
     let next = match spell.start {
@@ -163,7 +179,12 @@ impl Restored {
             restored.cursor = restored.cursor.min(standing.next);
             restored.epochs.push(standing.epoch);
             let lane_of = |key: &[u8]| deliveries.lane_of(index, key);
-            memories.append(&mut recall::memories_of(log, spell, &lane_of, standing.epoch)?);
+            let version = restored.version(&**log, spell)?;
+            let is_migrated = version.is_some_and(|version| version != spell.version);
+            let first = memories.len();
+            let own = recall::memories_of(log, spell, &lane_of, standing.epoch, is_migrated)?;
+            memories.extend(own);
+            memories[first..].iter_mut().for_each(|memory| memory.version = version);
         }
         restored.memories = memories.into_iter();
         Ok(restored)
@@ -174,11 +195,14 @@ impl Restored {
         if let Some(standing) = standing_in(log, &spell.name)? {
             return Ok(standing);
         }
-        let was = spell.was.as_deref().map(|was| standing_in(log, was)).transpose()?.flatten();
-        let standing = match was {
-            Some(standing) => {
+        let standing = match forebear_of(log, spell)? {
+            Some((standing, name)) if spell.was.as_ref() == Some(&name) => {
                 self.rename(log, spell)?;
                 standing
+            }
+            Some((standing, name)) => {
+                self.copy(log, spell, &name)?;
+                Standing { epoch: 0, ..standing }
             }
             None => {
                 let standing = start_of(log, spell)?;
@@ -192,11 +216,36 @@ impl Restored {
         Ok(standing)
     }
 
+    /// The version of what a spell keeps, where it may keep anything; from now on it is the spell's.
+    fn version(&mut self, log: &dyn Log, spell: &Spell) -> Result<Option<u64>, Error> {
+        let known = match standing_in(log, &spell.name)? {
+            Some(_) => Some(version_in(log, &spell.name)?),
+            None => forebear_of(log, spell)?.map(|(_, name)| version_in(log, &name)).transpose()?,
+        };
+        if version_in(log, &spell.name)? != spell.version {
+            self.changes.put(Table::Version, spell.name.as_bytes(), &spell.version.to_le_bytes());
+        }
+        Ok(known)
+    }
+
+    /// Has a shadow keep what the other spell does.
+    fn copy(&mut self, log: &dyn Log, spell: &Spell, of: &str) -> Result<(), Error> {
+        for (address, value) in log.values(Table::State, &Address::prefix_of(of))? {
+            if let Some(at) = Address::read(&address) {
+                let mut copied = Vec::new();
+                Address { spell: spell.name.as_bytes(), ..at }.write(&mut copied);
+                self.changes.put(Table::State, &copied, &value);
+            }
+        }
+        Ok(())
+    }
+
     /// Moves what a spell kept under its former name.
     fn rename(&mut self, log: &dyn Log, spell: &Spell) -> Result<(), Error> {
         let Some(was) = spell.was.as_deref() else { return Ok(()) };
         self.changes.delete(Table::Spell, was.as_bytes());
         recall::forget_sizes(was, &mut self.changes);
+        self.changes.delete(Table::Version, was.as_bytes());
         for position in flushes(log, was)? {
             self.changes.delete(Table::Flush, &flush_key(was, position));
             self.changes.put(Table::Flush, &flush_key(&spell.name, position), &[]);

@@ -73,6 +73,10 @@ impl Unopened {
                 self.keep(&round);
                 report::hook_fault(spell, "prepare", &fault)
             }
+            OpenError::Migrate(fault, round) => {
+                self.keep(&round);
+                report::hook_fault(spell, "migrate", &fault)
+            }
             OpenError::Vm(error) => Diagnostic::error(error.to_string()).in_file(&spell.path),
         };
         self.problems.push(problem);

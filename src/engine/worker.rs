@@ -46,7 +46,7 @@ impl Opened {
 
 enum Order {
     Round { events: Arc<Events>, tasks: Vec<(usize, Vec<Task>)>, used: Vec<(usize, Round)> },
-    GoOn { lane: usize, round: Round, stands: bool },
+    GoOn { lane: usize, round: Box<Round>, stands: bool },
     Renew(Vec<Shut>),
     Close,
 }
@@ -291,7 +291,7 @@ impl Crew {
             Self::Inline(hands) | Self::Taking(_, hands) => hands.go_on(lane, round, stands),
             Self::Threads(threads) => {
                 let thread = &threads[lane % threads.len()];
-                let asked = thread.orders.send(Order::GoOn { lane, round, stands });
+                let asked = thread.orders.send(Order::GoOn { lane, round: Box::new(round), stands });
                 match asked.ok().and_then(|()| thread.answers.recv().ok()) {
                     Some(Answer::Round(mut done)) => {
                         done.pop().map_or_else(Round::default, |(_, round)| round)
@@ -360,7 +360,7 @@ fn work(lanes: Vec<Shut>, clocks: Clocks, inbox: &Receiver<Order>, outbox: &Send
                 Answer::Round(hands.run(&events, tasks))
             }
             Order::GoOn { lane, round, stands } => {
-                Answer::Round(vec![(lane, hands.go_on(lane, round, stands))])
+                Answer::Round(vec![(lane, hands.go_on(lane, *round, stands))])
             }
             Order::Renew(lanes) => Answer::Opened(hands.renew(lanes)),
             Order::Close => Answer::Closed(hands.close()),

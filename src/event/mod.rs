@@ -76,6 +76,9 @@ pub struct Head {
 }
 
 impl Head {
+    /// The position and the version of an energy that no log stores.
+    pub const UNSTORED: u64 = i64::MAX as u64;
+
     /// A seed's head: no ancestors, position and version still to be set by the log.
     #[must_use]
     pub fn seed(id: Uuid, time_ms: i64) -> Self {

@@ -24,12 +24,25 @@ pub enum Table {
     /// A spell's name: bytes of the state of each of its lanes, 8 bytes each, little endian. Absent where they are to
     /// be counted.
     Size = 7,
+    /// A spell's name: the version of what it keeps, 8 bytes, little endian; where there is none it is 0.
+    Version = 8,
+    /// The name of a shadow: what a comparison with the other spell has found, as JSON.
+    Shadow = 9,
 }
 
 impl Table {
     /// Every table.
-    pub const ALL: [Table; 7] =
-        [Table::Cursor, Table::Seed, Table::Spell, Table::State, Table::Fault, Table::Flush, Table::Size];
+    pub const ALL: [Table; 9] = [
+        Table::Cursor,
+        Table::Seed,
+        Table::Spell,
+        Table::State,
+        Table::Fault,
+        Table::Flush,
+        Table::Size,
+        Table::Version,
+        Table::Shadow,
+    ];
 
     /// The table with that number, as it is stored.
     #[must_use]

@@ -92,6 +92,9 @@ pub enum Error {
     /// No energy has that id.
     #[error("no energy has the id {0}")]
     UnknownId(Uuid),
+    /// What the server said that has the log open, or how it was lost.
+    #[error("{0}")]
+    Server(String),
     /// The tables could not be read or written.
     #[error("the tables in `{}` failed: {reason}; they can be deleted, opening the log makes them anew", path.display())]
     Tables {

@@ -12,7 +12,7 @@ use std::io::{self, BufRead, Write};
 use super::{Error, Log, Pages, Query};
 use crate::event::envelope::{RecordReader, write_record};
 use crate::event::json::{self, Parser};
-use crate::event::{EventRef, Events, msgpack};
+use crate::event::{EventRef, Events};
 
 /// How energies are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -71,13 +71,11 @@ pub fn export(
     progress: &mut dyn FnMut(&Exported),
 ) -> Result<Exported, ExportError> {
     let mut pages = Pages::forward(from, log.visible());
-    let (mut page, mut bytes, mut scratch) = (Events::default(), Vec::new(), Vec::new());
+    let (mut page, mut bytes) = (Events::default(), Vec::new());
     let mut done = Exported { position: from, ..Exported::default() };
     while pages.next(log, query, &mut page)? {
         bytes.clear();
-        for event in page.iter() {
-            write(event, format, &mut scratch, &mut bytes)?;
-        }
+        page.iter().for_each(|event| write(event, format, &mut bytes));
         out.write_all(&bytes)?;
         done.energies += page.len() as u64;
         done.bytes += bytes.len() as u64;
@@ -89,23 +87,13 @@ pub fn export(
     Ok(done)
 }
 
-fn write(
-    event: EventRef<'_>,
-    format: RecordFormat,
-    scratch: &mut Vec<u8>,
-    out: &mut Vec<u8>,
-) -> io::Result<()> {
+fn write(event: EventRef<'_>, format: RecordFormat, out: &mut Vec<u8>) {
     match format {
         RecordFormat::Ndjson => {
             json::write_event(event, out);
             out.push(b'\n');
-            Ok(())
         }
-        RecordFormat::Msgpack => {
-            scratch.clear();
-            write_record(event, scratch);
-            msgpack::canonicalize(scratch, out).map(|_| ()).map_err(io::Error::other)
-        }
+        RecordFormat::Msgpack => write_record(event, out),
     }
 }
 

@@ -96,6 +96,12 @@ impl<L: Deref<Target: Log>> Follower<L> {
         self.pages.position()
     }
 
+    /// Counts energies that came another way among those that are heard; returns whether more may come.
+    pub fn spend(&mut self, events: u64) -> bool {
+        self.pages.spend(events);
+        self.pages.left() > 0
+    }
+
     /// Whether the threshold is passed.
     #[must_use]
     pub fn is_live(&self) -> bool {

@@ -121,6 +121,18 @@ pub trait Log: Send + Sync {
     /// Waits until what is [`visible`](Log::visible) is beyond `position`, at most `timeout`; returns it.
     fn wait(&self, position: u64, timeout: Duration) -> u64;
 
+    /// As [`wait`](Log::wait), but only as long as `is_enough` does not hold, which is asked whenever an energy comes
+    /// that is never stored.
+    fn wait_unless(&self, position: u64, timeout: Duration, is_enough: &dyn Fn() -> bool) -> u64 {
+        if is_enough() { self.visible() } else { self.wait(position, timeout) }
+    }
+
+    /// Listens to energies that are never stored; `None` where the log gives them to nobody.
+    fn subscribe(&self, query: Query, capacity: Capacity) -> Option<Subscription> {
+        let _nobody = (query, capacity);
+        None
+    }
+
     /// Says that nothing below `position` will be read by the engine again; a log that keeps nothing
     /// may forget it.
     fn release(&self, position: u64);

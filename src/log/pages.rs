@@ -62,6 +62,11 @@ impl Pages {
         self.left
     }
 
+    /// Counts energies that came another way among those that are given.
+    pub fn spend(&mut self, events: u64) {
+        self.left = self.left.saturating_sub(events);
+    }
+
     /// Goes on to `to`, forward.
     pub fn extend(&mut self, to: u64) {
         self.end = self.end.max(to);

@@ -9,16 +9,19 @@
 //! holds is the newest; the next thing that is received says how many were dropped. Without subscribers an
 //! append costs one atomic load.
 //!
+//! A log in files tells its bus of energies that are never stored, and of nothing else: the rest is read.
+//!
 //! Limits: a buffer holds at most [`Capacity::events`] energies; it keeps the batches they came in alive, which
 //! are at most [`Capacity::bytes`] together, or one batch.
 
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::fmt;
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use super::{Appended, Query};
-use crate::event::{EventRef, Events};
+use crate::event::{EventRef, Events, Head};
 
 /// How much a subscription may be behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -41,6 +44,8 @@ pub struct Bus {
     mailboxes: Mutex<Vec<Weak<Mailbox>>>,
     /// How many there may be: an append looks at this alone when there are none.
     count: AtomicUsize,
+    /// Energies that subscribers have missed, all of them together.
+    dropped: AtomicU64,
 }
 
 /// An energy as it was appended.
@@ -74,10 +79,20 @@ pub enum Received {
     Dropped(u64),
 }
 
+/// Rung when something has come, for who does not wait on a thread.
+struct Bell(Option<Box<dyn Fn() + Send + Sync>>);
+
+impl fmt::Debug for Bell {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        formatter.write_str("Bell")
+    }
+}
+
 #[derive(Debug)]
 struct Mailbox {
     query: Query,
     capacity: Capacity,
+    bell: Bell,
     buffer: Mutex<Buffer>,
     grown: Condvar,
 }
@@ -98,16 +113,17 @@ impl Mailbox {
         self.buffer.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn offer(&self, batch: &Arc<Events>, is_stored: bool) -> bool {
+    /// Adds what matches; returns whether anything came, and how much was dropped for it.
+    fn offer(&self, batch: &Arc<Events>, is_stored: bool) -> (bool, u64) {
         let mut buffer = self.buffer();
-        let before = buffer.lives.len();
+        let (before, dropped) = (buffer.lives.len(), buffer.dropped_total);
         for (index, event) in batch.iter().enumerate() {
             if self.query.matches(event) {
                 buffer.push(Live { batch: batch.clone(), index, is_stored });
             }
         }
         buffer.keep(self.capacity);
-        buffer.lives.len() > before || buffer.dropped > 0
+        (buffer.lives.len() > before || buffer.dropped > 0, buffer.dropped_total - dropped)
     }
 }
 
@@ -151,12 +167,34 @@ impl Bus {
     /// Listens to energies that match, from the next append on.
     #[must_use]
     pub fn subscribe(&self, query: Query, capacity: Capacity) -> Subscription {
-        let mailbox = Arc::new(Mailbox { query, capacity, buffer: Mutex::default(), grown: Condvar::new() });
+        self.add(query, capacity, Bell(None))
+    }
+
+    /// As [`subscribe`](Bus::subscribe); `bell` is called whenever something has come. It must not block.
+    #[must_use]
+    pub fn subscribe_with(
+        &self,
+        query: Query,
+        capacity: Capacity,
+        bell: impl Fn() + Send + Sync + 'static,
+    ) -> Subscription {
+        self.add(query, capacity, Bell(Some(Box::new(bell))))
+    }
+
+    fn add(&self, query: Query, capacity: Capacity, bell: Bell) -> Subscription {
+        let (buffer, grown) = (Mutex::default(), Condvar::new());
+        let mailbox = Arc::new(Mailbox { query, capacity, bell, buffer, grown });
         let mut mailboxes = self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner);
         mailboxes.retain(|mailbox| mailbox.strong_count() > 0);
         mailboxes.push(Arc::downgrade(&mailbox));
         self.count.store(mailboxes.len(), Ordering::Release);
         Subscription { mailbox }
+    }
+
+    /// How many energies subscribers have missed, all of them together.
+    #[must_use]
+    pub fn dropped(&self) -> u64 {
+        self.dropped.load(Ordering::Relaxed)
     }
 
     /// Whether nobody listens.
@@ -177,10 +215,17 @@ impl Bus {
         let mut mailboxes = self.mailboxes.lock().unwrap_or_else(PoisonError::into_inner);
         mailboxes.retain(|mailbox| {
             let Some(mailbox) = mailbox.upgrade() else { return false };
-            let mut grown = !appended.batch.is_empty() && mailbox.offer(&appended.batch, true);
-            grown |= ephemeral.is_some_and(|batch| mailbox.offer(batch, false));
-            if grown {
+            let batches = [(Some(&appended.batch), true), (ephemeral, false)];
+            let mut has_grown = false;
+            for (batch, is_stored) in batches {
+                let Some(batch) = batch.filter(|batch| !batch.is_empty()) else { continue };
+                let (grown, dropped) = mailbox.offer(batch, is_stored);
+                has_grown |= grown;
+                self.dropped.fetch_add(dropped, Ordering::Relaxed);
+            }
+            if has_grown {
                 mailbox.grown.notify_all();
+                mailbox.bell.0.iter().for_each(|bell| bell());
             }
             true
         });
@@ -196,6 +241,9 @@ impl Bus {
         }
         let mut batch = Events::default();
         events.iter().filter(|event| event.is_ephemeral()).for_each(|event| batch.push_copy(event));
+        for head in batch.heads_mut() {
+            (head.position, head.version) = (Head::UNSTORED, Head::UNSTORED);
+        }
         Some(Arc::new(batch))
     }
 }
@@ -235,7 +283,14 @@ impl Subscription {
     /// As [`Subscription::next`], without waiting.
     #[must_use]
     pub fn try_next(&self) -> Option<Received> {
-        self.next(Duration::ZERO)
+        if self.has_any() { self.next(Duration::ZERO) } else { None }
+    }
+
+    /// Whether there is something to receive.
+    #[must_use]
+    pub fn has_any(&self) -> bool {
+        let buffer = self.mailbox.buffer();
+        !buffer.lives.is_empty() || buffer.dropped > 0
     }
 
     /// How many energies were dropped in all.

@@ -52,6 +52,18 @@ impl Watch<'_> {
         Ok(changed.into_iter().map(row).collect())
     }
 
+    /// Up to where news was told.
+    #[must_use]
+    pub fn position(&self) -> u64 {
+        self.position
+    }
+
+    /// The states that the news told so far have led to.
+    pub fn states(&mut self) -> Result<Vec<Row>, Error> {
+        let (store, _) = self.projection.catch_up(self.log, self.position, &mut |_, _| {})?;
+        Ok(super::now(store, self.key.clone())?.into_iter().map(row).collect())
+    }
+
     /// The projection, between two calls.
     pub fn projection(&mut self) -> &mut Projection {
         self.projection

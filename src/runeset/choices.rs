@@ -72,6 +72,16 @@ pub fn text(value: &Value, expected: &'static str) -> Result<String, OptionError
     }
 }
 
+/// Reads `true` or `false`, as text too, which is what references to the environment become.
+pub fn flag(value: &Value) -> Result<bool, OptionError> {
+    match (value.as_bool(), value.as_str()) {
+        (Some(flag), _) => Ok(flag),
+        (None, Some("true")) => Ok(true),
+        (None, Some("false")) => Ok(false),
+        _ => Err(OptionError::wrong_type("true or false", value)),
+    }
+}
+
 /// Reads the dotted path of a field.
 pub fn path(value: &Value, expected: &'static str) -> Result<String, OptionError> {
     let path = text(value, expected)?;

@@ -9,10 +9,10 @@ use super::diagnostic::Diagnostic;
 use super::expand::{Environment, ExpandError, expand_tree};
 use super::files::{self, FilesError};
 use super::options::{self, Kind, RUNESET, Rune, SPELL};
+use super::services::{self, Exec, Http, Tailed, check_topic};
 use super::settings::{self, Problem, SpellOptions};
 use super::yaml::{Node, NodeKind, Source, key_text};
 use super::{Error, Runeset, SeedEntry, SpellEntry};
-use crate::event::topic;
 
 /// What a runeset is called in a folder that is given in place of a file.
 pub const FILE_NAME: &str = "runeset.yaml";
@@ -162,6 +162,7 @@ impl<'a> Loader<'a> {
                     Durability::read(value).map(|durability| runeset.durability = durability)
                 }
                 ("fault", _) => Fault::read(value).map(|fault| runeset.fault = Some(fault)),
+                ("ward", _) => super::choices::flag(value).map(|ward| runeset.ward = ward),
                 ("workers", Kind::Measure(measure)) => {
                     settings::amount(measure, value).map(|workers| runeset.workers = Some(workers))
                 }
@@ -173,6 +174,10 @@ impl<'a> Loader<'a> {
                     Ok(())
                 }
                 ("spells", _) => self.spells(value).map(|spells| runeset.spells = spells),
+                ("http" | "exec" | "file" | "stdout", _) => {
+                    self.service(runeset, rune, value);
+                    Ok(())
+                }
                 _ => {
                     for problem in settings::apply_limits(&mut runeset.limits, value) {
                         self.problem(&[], problem);
@@ -183,6 +188,23 @@ impl<'a> Loader<'a> {
             if let Err(error) = result {
                 self.problem(&[], Problem::value(&[&key], &error, Some(options::help(rune))));
             }
+        }
+    }
+
+    /// What a server does beside running spells.
+    fn service(&mut self, runeset: &mut Runeset, rune: &Rune, value: &Value) {
+        let problems = match rune.name {
+            "http" => {
+                let (http, problems) = Http::read(value);
+                runeset.http = Some(http);
+                problems
+            }
+            "exec" => settled(Exec::read(value), &mut runeset.exec),
+            "file" => settled(Tailed::read(value), &mut runeset.tails),
+            _ => settled(services::read_stdout(value, rune), &mut runeset.stdout),
+        };
+        for problem in problems {
+            self.problem(&[], problem);
         }
     }
 
@@ -268,12 +290,10 @@ fn own(entry: &mut SpellEntry, rune: &Rune, value: &Value) -> Result<(), OptionE
     }
 }
 
-fn check_topic(topic: &str) -> Result<(), OptionError> {
-    topic::validate(topic).map_err(|error| OptionError::BadData(error.to_string()))?;
-    if topic::is_reserved(topic) {
-        return Err(OptionError::BadData(format!("topic `{topic}` belongs to the engine")));
-    }
-    Ok(())
+/// Keeps what was read, and gives what is wrong with it.
+fn settled<T>((read, problems): (T, Vec<Problem>), kept: &mut T) -> Vec<Problem> {
+    *kept = read;
+    problems
 }
 
 /// Every key that its map already has.

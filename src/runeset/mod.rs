@@ -17,6 +17,7 @@ mod load;
 pub mod options;
 pub mod reference;
 mod render;
+pub mod services;
 pub mod settings;
 pub mod units;
 pub mod yaml;
@@ -30,6 +31,7 @@ pub use choices::{Batch, Durability, Fault, Start};
 pub use diagnostic::{Diagnostic, Style};
 pub use limits::{Limits, StatedLimits};
 pub use load::{FILE_NAME, load, parse, survey};
+pub use services::{Exec, Http, Restart, Tailed};
 pub use settings::{Problem, SpellOptions};
 
 /// A runeset that was read and found good.
@@ -47,6 +49,8 @@ pub struct Runeset {
     pub limits: StatedLimits,
     /// What happens when a cast of a spell that does not say so fails.
     pub fault: Option<Fault>,
+    /// Whether spells that do not say so must pass their golden cases in a server.
+    pub ward: bool,
     /// The spells, in order.
     pub spells: Vec<SpellEntry>,
     /// The seeds, in order.
@@ -59,6 +63,14 @@ pub struct Runeset {
     pub workers: Option<u64>,
     /// Casts of a batch run until everything has settled.
     pub max_casts: u64,
+    /// HTTP requests that spells answer, in a server.
+    pub http: Option<Http>,
+    /// Programs that a server keeps running.
+    pub exec: Vec<Exec>,
+    /// Files that a server tails.
+    pub tails: Vec<Tailed>,
+    /// Patterns of topics that a server prints.
+    pub stdout: Vec<String>,
     source: yaml::Source,
 }
 
@@ -132,8 +144,13 @@ impl Runeset {
             seeds: Vec::new(),
             topic: None,
             time: None,
+            ward: false,
             workers: None,
             max_casts: options::MAX_CASTS,
+            http: None,
+            exec: Vec::new(),
+            tails: Vec::new(),
+            stdout: Vec::new(),
             source,
         }
     }

@@ -4,6 +4,7 @@
 //! A spell's own table has most of the options of [`SPELL`] too: see [`super::settings::SpellOptions`].
 
 use super::choices::{Durability, Fault};
+use super::services::Restart;
 use super::units::{Measure, Unit};
 
 /// One option.
@@ -26,6 +27,8 @@ pub enum Kind {
     Text(&'static str),
     /// A text or a list of them.
     Texts(&'static str),
+    /// True or false.
+    Flag,
     /// An amount.
     Measure(Measure),
     /// `commit`, `interval:MS`, `os`.
@@ -42,6 +45,8 @@ pub enum Kind {
     Sections(&'static [Rune]),
     /// A map of limits.
     Limits,
+    /// `always`, `on-failure`, `never`.
+    Restart,
 }
 
 impl Kind {
@@ -51,7 +56,8 @@ impl Kind {
         match self {
             Kind::Text(what) | Kind::Texts(what) | Kind::Map(what) => what,
             Kind::Measure(measure) => measure.unit.expected(),
-            Kind::Durability | Kind::Fault => "a word",
+            Kind::Durability | Kind::Fault | Kind::Restart => "a word",
+            Kind::Flag => "true or false",
             Kind::Start => "`new`, `oldest`, a position or an RFC 3339 time",
             Kind::Section(_) | Kind::Limits => "a map",
             Kind::Sections(_) => "a list of maps",
@@ -67,6 +73,12 @@ const fn duration(default: u64, min: u64, max: u64) -> Kind {
     Kind::Measure(Measure { unit: Unit::Milliseconds, default, min, max })
 }
 
+const fn bytes(default: u64, min: u64, max: u64) -> Kind {
+    Kind::Measure(Measure { unit: Unit::Bytes, default, min, max })
+}
+
+const PLANE: Kind = Kind::Text("the name of a plane");
+
 const fn rune(name: &'static str, kind: Kind, default: &'static str, help: &'static str) -> Rune {
     Rune { name, kind, default, help }
 }
@@ -75,7 +87,9 @@ const fn rune(name: &'static str, kind: Kind, default: &'static str, help: &'sta
 pub const MAX_CASTS: u64 = 1_000_000;
 /// Energies of a batch whose size is not said.
 pub const BATCH_SIZE: u64 = 100;
-const WEEK_MS: u64 = 604_800_000;
+const HOUR_MS: u64 = 3_600_000;
+const DAY_MS: u64 = 24 * HOUR_MS;
+const WEEK_MS: u64 = 7 * DAY_MS;
 
 /// The keys of a runeset.
 pub const RUNESET: &[Rune] = &[
@@ -97,6 +111,12 @@ pub const RUNESET: &[Rune] = &[
         Kind::Fault,
         "`stop` in a batch run, `quarantine` in a server",
         "What happens when a cast fails, for spells that do not say so themselves.",
+    ),
+    rune(
+        "ward",
+        Kind::Flag,
+        "false",
+        "Whether spells that do not say so themselves must pass their golden cases before a server runs them.",
     ),
     rune(
         "spells",
@@ -130,6 +150,96 @@ pub const RUNESET: &[Rune] = &[
         "Casts after which a batch run that has not settled is taken for a loop, as `--max-casts`; counted anew for each \
          chunk of 4,096 seeds.",
     ),
+    rune("http", Kind::Section(HTTP), "none", "In a server: HTTP requests that spells answer."),
+    rune("exec", Kind::Sections(EXEC), "none", "In a server: programs that are kept running."),
+    rune("file", Kind::Sections(FILE), "none", "In a server: files whose lines become energies."),
+    rune(
+        "stdout",
+        Kind::Texts("a topic pattern or a list of them"),
+        "none",
+        "In a server: energies of the plane `main` that are printed on its standard output, one as JSON a line.",
+    ),
+];
+
+/// The keys of `http`.
+pub const HTTP: &[Rune] = &[
+    rune(
+        "listen",
+        Kind::Text("an address and a port, such as 127.0.0.1:8080"),
+        "required",
+        "Where requests come in, as `--http`.",
+    ),
+    rune(
+        "plane",
+        PLANE,
+        "`main`",
+        "The plane that has the requests, and whose spells answer, as `--http-plane`.",
+    ),
+    rune("public", Kind::Flag, "`false`", "Whether other machines may reach it, as `--http-public`."),
+    rune(
+        "timeout",
+        duration(30_000, 1, DAY_MS),
+        "",
+        "How long an answer may take, and each further part of it.",
+    ),
+    rune("body", bytes(1 << 20, 1, 64 << 20), "", "Size of a request's body."),
+    rune(
+        "files",
+        Kind::Text("the path of a folder"),
+        "none",
+        "Folder of files that are served before spells are asked, relative to the runeset, as `--http-files`.",
+    ),
+];
+
+/// The keys of an entry of `exec`.
+pub const EXEC: &[Rune] = &[
+    rune("name", Kind::Text("a name"), "required", "What the program is called in energies and by requests."),
+    rune(
+        "command",
+        Kind::Texts("a program, or a list of it and its arguments"),
+        "required",
+        "What is run, without a shell, in the folder of the runeset.",
+    ),
+    rune("plane", PLANE, "`main`", "The plane whose energies it gets and gives."),
+    rune(
+        "input",
+        Kind::Texts("a topic pattern or a list of them"),
+        "none: its standard input is empty",
+        "Topic patterns: energies that match are written to its standard input, one as JSON a line.",
+    ),
+    rune(
+        "output",
+        Kind::Text("a topic"),
+        "none: its standard output is not read",
+        "Topic of the lines of its standard output: a JSON object is the data, any other line its field `line`.",
+    ),
+    rune("auto", Kind::Flag, "`true`", "Whether it starts with the server, or only when a request says so."),
+    rune("restart", Kind::Restart, "`always`", "What happens when it ends."),
+    rune(
+        "backoff",
+        duration(1_000, 10, HOUR_MS),
+        "",
+        "How long the first restart waits; each further one twice as long, until it ran for longer than `backoff_max`.",
+    ),
+    rune("backoff_max", duration(60_000, 10, DAY_MS), "", "How long a restart waits at most."),
+    rune(
+        "stop",
+        duration(5_000, 0, HOUR_MS),
+        "",
+        "How long it may take to end after SIGTERM; then it is killed.",
+    ),
+];
+
+/// The keys of an entry of `file`.
+pub const FILE: &[Rune] = &[
+    rune("path", Kind::Text("the path of a file"), "required", "The file, relative to the runeset."),
+    rune(
+        "topic",
+        Kind::Text("a topic"),
+        "required",
+        "Topic of its lines: a JSON object is the data, any other line its field `line`.",
+    ),
+    rune("plane", PLANE, "`main`", "The plane that they are appended to."),
 ];
 
 /// The keys of an entry of `spells`.
@@ -177,6 +287,18 @@ pub const SPELL: &[Rune] = &[
     rune("start", Kind::Start, "the spell's own, or `new`", "Where in an existing log a new spell begins."),
     rune("fault", Kind::Fault, "the spell's own", "What happens when a cast fails."),
     rune(
+        "ward",
+        Kind::Flag,
+        "the spell's own",
+        "Whether the spell must pass its golden cases before a server runs it.",
+    ),
+    rune(
+        "shadow",
+        Kind::Text("a spell's name"),
+        "the spell's own",
+        "The spell that this one is compared with: it gets the same energies, and what it produces is dropped.",
+    ),
+    rune(
         "limits",
         Kind::Limits,
         "the spell's own",
@@ -211,6 +333,7 @@ pub fn help(rune: &Rune) -> String {
         }
         Kind::Fault => format!("{} One of {}.", rune.help, words(Fault::WORDS)),
         Kind::Durability => format!("{} One of {}.", rune.help, words(Durability::WORDS)),
+        Kind::Restart => format!("{} One of {}.", rune.help, words(Restart::WORDS)),
         _ => rune.help.to_string(),
     }
 }

@@ -9,7 +9,8 @@ use serde_json::{Map, Value, json};
 
 use super::choices::{Durability, Fault};
 use super::limits::LIMITS;
-use super::options::{BATCH, Kind, RUNESET, Rune, SPELL};
+use super::options::{BATCH, EXEC, FILE, HTTP, Kind, RUNESET, Rune, SPELL};
+use super::services::Restart;
 use super::units::{Measure, Unit};
 
 /// The line before the generated part of the documentation.
@@ -25,13 +26,18 @@ pub fn markdown() -> String {
     section(&mut out, "The runeset", RUNESET);
     section(&mut out, "An entry of `spells`", SPELL);
     section(&mut out, "`batch`", BATCH);
+    section(&mut out, "`http`", HTTP);
+    section(&mut out, "An entry of `exec`", EXEC);
+    section(&mut out, "An entry of `file`", FILE);
     out.push_str("\n### `limits`\n\n| Key | Takes | Default | Meaning |\n|---|---|---|---|\n");
     for limit in LIMITS {
         let (takes, default) = (takes(Kind::Measure(limit.measure)), limit.measure.default_text());
         let _ = writeln!(out, "| `{}` | {takes} | `{default}` | {} |", limit.name, limit.help);
     }
     out.push_str("\n### Words\n\n| Word | Meaning |\n|---|---|\n");
-    for (option, words) in [("durability", Durability::WORDS), ("fault", Fault::WORDS)] {
+    for (option, words) in
+        [("durability", Durability::WORDS), ("fault", Fault::WORDS), ("restart", Restart::WORDS)]
+    {
         for (word, help) in words {
             let _ = writeln!(out, "| `{option}: {word}` | {help} |");
         }
@@ -75,8 +81,10 @@ fn takes(kind: Kind) -> String {
             };
             format!("{name}, {} to {}", unit.format(min), unit.format(max))
         }
+        Kind::Flag => "`true` or `false`".into(),
         Kind::Durability => words(Durability::WORDS),
         Kind::Fault => words(Fault::WORDS),
+        Kind::Restart => words(Restart::WORDS),
         Kind::Start => "`new`, `oldest`, a position or an RFC 3339 time".into(),
         Kind::Section(_) | Kind::Limits => "a map, see below".into(),
         Kind::Sections(_) => "a list of maps, see below".into(),
@@ -148,9 +156,11 @@ fn property(kind: Kind) -> Value {
             { "type": "string", "minLength": 1 },
             { "type": "array", "items": { "type": "string", "minLength": 1 } }
         ] }),
+        Kind::Flag => json!({ "anyOf": [{ "type": "boolean" }, pattern("true|false")] }),
         Kind::Measure(amount) => measure(amount),
         Kind::Durability => pattern("commit|os|interval:[0-9]+(ms|s|m|h)?"),
-        Kind::Fault => pattern(&Fault::WORDS.iter().map(|(word, _)| *word).collect::<Vec<_>>().join("|")),
+        Kind::Fault => pattern(&one_of(Fault::WORDS)),
+        Kind::Restart => pattern(&one_of(Restart::WORDS)),
         Kind::Start => json!({ "anyOf": [
             { "type": "integer", "minimum": 0 },
             pattern("new|oldest|[0-9]+|[0-9]{4}-[0-9]{2}-[0-9]{2}[Tt ].+")
@@ -161,6 +171,10 @@ fn property(kind: Kind) -> Value {
         // An `allOf`, since members beside a `$ref` are not seen in draft 7.
         Kind::Limits => json!({ "allOf": [{ "$ref": "#/definitions/limits" }] }),
     }
+}
+
+fn one_of(words: &[(&str, &str)]) -> String {
+    words.iter().map(|(word, _)| *word).collect::<Vec<_>>().join("|")
 }
 
 fn measure(measure: Measure) -> Value {

@@ -6,7 +6,7 @@
 
 use rmpv::Value;
 
-use super::choices::{Batch, Fault, OptionError, Start, path, text, texts};
+use super::choices::{Batch, Fault, OptionError, Start, flag, path, text, texts};
 use super::limits::{LIMITS, StatedLimits};
 use super::options::{BATCH, BATCH_SIZE, Kind, Rune, SPELL, help};
 use super::units::Measure;
@@ -88,14 +88,20 @@ pub struct SpellOptions {
     pub start: Option<Start>,
     /// What happens when a cast fails.
     pub fault: Option<Fault>,
+    /// Whether golden cases are to pass before a server runs it.
+    pub ward: Option<bool>,
+    /// The spell that it is compared with.
+    pub shadow: Option<String>,
     /// What it may use.
     pub limits: StatedLimits,
 }
 
 impl SpellOptions {
     /// The keys that [`SpellOptions::apply`] takes.
-    pub const KEYS: [&'static str; 11] =
-        ["name", "was", "topic", "filter", "lane", "lanes", "batch", "every", "start", "fault", "limits"];
+    pub const KEYS: [&'static str; 13] = [
+        "name", "was", "topic", "filter", "lane", "lanes", "batch", "every", "start", "fault", "ward",
+        "shadow", "limits",
+    ];
 
     /// Sets one option from a value; gives every problem with it. The paths of the problems begin with
     /// the key. A key that is none of [`SpellOptions::KEYS`] is a problem too.
@@ -120,6 +126,8 @@ impl SpellOptions {
             }
             ("start", _) => Start::read(value).map(|start| self.start = Some(start)),
             ("fault", _) => Fault::read(value).map(|fault| self.fault = Some(fault)),
+            ("ward", _) => flag(value).map(|ward| self.ward = Some(ward)),
+            ("shadow", Kind::Text(what)) => text(value, what).map(|of| self.shadow = Some(of)),
             ("batch", _) => return self.apply_batch(value),
             _ => return apply_limits(&mut self.limits, value),
         };
@@ -146,6 +154,8 @@ impl SpellOptions {
             every_ms: self.every_ms.or(base.every_ms),
             start: self.start.or(base.start),
             fault: self.fault.or(base.fault),
+            ward: self.ward.or(base.ward),
+            shadow: self.shadow.or(base.shadow),
             limits: self.limits,
         }
     }

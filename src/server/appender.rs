@@ -1,5 +1,7 @@
 //! The thread of a plane that appends: whatever waits is written, made durable by one sync, and acknowledged.
 //!
+//! A small commit that waits for no sync is written at once where it comes from: handing it over would take longer.
+//!
 //! While a sync runs the next commits queue up, so that any number of clients share syncs without a timer. The queue is
 //! bounded: who finds it full waits, and is refused when that lasts.
 
@@ -16,6 +18,9 @@ use crate::log::{self, Appended, Commit, FileLog, Log};
 /// Commits that share a sync at most.
 const SHARED_MAX: usize = 1_024;
 
+/// Bytes of energies that are written at once, where no sync is waited for.
+const SMALL_BYTES: usize = 16 << 10;
+
 /// A commit and who waits for it.
 #[derive(Debug)]
 struct Job {
@@ -28,6 +33,7 @@ struct Job {
 /// See the module.
 #[derive(Debug)]
 pub struct Appender {
+    log: Arc<FileLog>,
     /// `None` once it takes nothing more.
     queue: Mutex<Option<mpsc::Sender<Job>>>,
     thread: Option<JoinHandle<()>>,
@@ -49,11 +55,12 @@ impl Appender {
     /// [`Error::Thread`].
     pub fn start(plane: &str, log: Arc<FileLog>, commits: usize) -> Result<Self, Error> {
         let (sender, receiver) = mpsc::channel(commits.max(1));
+        let shared = log.clone();
         let thread = thread::Builder::new()
             .name(format!("append {plane}"))
-            .spawn(move || run(&log, receiver))
+            .spawn(move || run(&shared, receiver))
             .map_err(Error::Thread)?;
-        Ok(Self { queue: Mutex::new(Some(sender)), thread: Some(thread) })
+        Ok(Self { log, queue: Mutex::new(Some(sender)), thread: Some(thread) })
     }
 
     /// Appends a commit, as an effect of `cause` if there is one; completes when it is as durable as the log makes
@@ -67,6 +74,9 @@ impl Appender {
         cause: Option<Uuid>,
         patience: std::time::Duration,
     ) -> Result<Result<Appended, log::Error>, Refused> {
+        if cause.is_none() && self.is_quick(&commit) {
+            return Ok(self.log.append_unsynced(commit));
+        }
         let queue =
             self.queue.lock().unwrap_or_else(PoisonError::into_inner).clone().ok_or(Refused::Stopped)?;
         let (reply, answer) = oneshot::channel();
@@ -83,6 +93,13 @@ impl Appender {
         }
         drop(queue);
         answer.await.map_err(|_| Refused::Stopped)
+    }
+
+    /// Whether a commit is written in less time than it takes to hand it over: nothing is looked up for it.
+    fn is_quick(&self, commit: &Commit) -> bool {
+        let Commit { events, conditions, .. } = commit;
+        let is_small = events.byte_len() <= SMALL_BYTES && !events.is_checked() && conditions.is_empty();
+        is_small && self.log.options().durability != Durability::Commit
     }
 
     /// How many commits wait.

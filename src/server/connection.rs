@@ -9,6 +9,7 @@ use hyper_util::service::TowerToHyperService;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::sync::OwnedSemaphorePermit;
 
+use super::patience::Patient;
 use super::{Server, routes};
 
 /// Who is at the other end.
@@ -36,6 +37,12 @@ impl Serving {
         Self { server: server.clone(), routers }
     }
 
+    /// With one router for all.
+    #[must_use]
+    pub fn over(server: &Arc<Server>, router: Router) -> Self {
+        Self { server: server.clone(), routers: [router.clone(), router] }
+    }
+
     /// The server.
     #[must_use]
     pub fn server(&self) -> &Arc<Server> {
@@ -57,7 +64,8 @@ impl Serving {
             .max_headers(limits.headers)
             .max_buf_size(limits.head_bytes.max(8 << 10));
         server.metrics.connection(1);
-        let connection = builder.serve_connection(TokioIo::new(stream), TowerToHyperService::new(router));
+        let connection = builder
+            .serve_connection(TokioIo::new(Patient::new(stream, &server)), TowerToHyperService::new(router));
         tokio::pin!(connection);
         let result = tokio::select! {
             result = connection.as_mut() => result,

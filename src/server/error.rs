@@ -44,6 +44,31 @@ pub enum Error {
         /// What is not configured.
         missing: &'static str,
     },
+    /// An address of the public face that others reach, and that was not said to be public.
+    #[error(
+        "{address} is reached from other machines, and `--http` asks nobody for a token: say `--http-public` if that \
+         is meant, or take an address of this machine, such as 127.0.0.1:{}", address.port()
+    )]
+    ExposedWeb {
+        /// The address.
+        address: std::net::SocketAddr,
+    },
+    /// A plane that is not served.
+    #[error("the plane `{plane}` is not served; served are {known}")]
+    NoPlane {
+        /// Its name.
+        plane: String,
+        /// Those that are.
+        known: String,
+    },
+    /// A folder of files.
+    #[error("cannot serve files of `{}`: {source}", path.display())]
+    Files {
+        /// The folder.
+        path: PathBuf,
+        /// Why.
+        source: io::Error,
+    },
     /// A certificate or a key.
     #[error("cannot use `{}` for TLS: {reason}", path.display())]
     Tls {

@@ -28,6 +28,7 @@ pub struct Listeners {
     path: PathBuf,
     tcp: Option<(TcpListener, SocketAddr)>,
     tls: Option<Tls>,
+    web: Option<(TcpListener, SocketAddr)>,
 }
 
 /// Opens the sockets.
@@ -37,8 +38,9 @@ pub struct Listeners {
 /// reach.
 pub fn open(options: &Options) -> Result<Listeners, Error> {
     let tcp = options.listen.map(listen).transpose()?;
+    let web = options.web.as_ref().map(|web| web.check().and_then(|()| listen(web.listen))).transpose()?;
     let path = options.socket.clone();
-    Ok(Listeners { unix: bind(&path)?, path, tcp, tls: options.tls.clone() })
+    Ok(Listeners { unix: bind(&path)?, path, tcp, tls: options.tls.clone(), web })
 }
 
 /// Refuses an address that other machines reach, unless what keeps it safe is there.
@@ -91,11 +93,13 @@ impl Listeners {
         let unix = self.path.display().to_string();
         let scheme = if self.tls.is_some() { "https" } else { "http" };
         let tcp = self.tcp.as_ref().map(|(_, address)| format!("{scheme}://{address}"));
-        [unix].into_iter().chain(tcp).collect()
+        let web = self.web.as_ref().map(|(_, address)| format!("http://{address}"));
+        [unix].into_iter().chain(tcp).chain(web).collect()
     }
 
-    /// Takes connections until the server is to stop. `places` are how many there may be.
-    pub async fn accept(self, serving: Serving, places: Arc<Semaphore>) {
+    /// Takes connections until the server is to stop; `web` is what answers those of the public face. `places` are how
+    /// many there may be.
+    pub async fn accept(self, serving: Serving, web: Option<Serving>, places: Arc<Semaphore>) {
         let server = serving.server().clone();
         let unix = accept_unix(&self.unix, &serving, &places);
         let tcp = async {
@@ -104,9 +108,16 @@ impl Listeners {
                 None => std::future::pending().await,
             }
         };
+        let face = async {
+            match (&self.web, &web) {
+                (Some((listener, _)), Some(web)) => accept_web(listener, web, &places).await,
+                _ => std::future::pending().await,
+            }
+        };
         tokio::select! {
             () = unix => {}
             () = tcp => {}
+            () = face => {}
             () = server.stopped() => {}
         }
         // Who comes from now on is to find nobody, rather than wait.
@@ -142,6 +153,26 @@ async fn accept_tcp(listener: &TcpListener, tls: Option<&Tls>, serving: &Serving
                         }
                     }),
                 });
+            }
+            Err(error) => rest(&error).await,
+        }
+    }
+}
+
+/// As [`accept_tcp`], for the public face, which has a share of the places alone.
+async fn accept_web(listener: &TcpListener, serving: &Serving, places: &Arc<Semaphore>) {
+    let share = Arc::new(Semaphore::new(serving.server().limits.web_connections));
+    loop {
+        let Ok(own) = share.clone().acquire_owned().await else { return };
+        let Ok(place) = places.clone().acquire_owned().await else { return };
+        match listener.accept().await {
+            Ok((stream, _)) => {
+                let _ = stream.set_nodelay(true);
+                let connection = serving.clone().connection(stream, Peer::Network, place);
+                drop(tokio::spawn(async move {
+                    connection.await;
+                    drop(own);
+                }));
             }
             Err(error) => rest(&error).await,
         }

@@ -7,7 +7,7 @@ use hyper::header::{ACCEPT, HeaderValue};
 
 use super::problem::{Code, Problem};
 use crate::event::envelope::write_record;
-use crate::event::{EventRef, json, msgpack};
+use crate::event::{EventRef, Head, json, msgpack};
 
 /// How energies are written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -103,14 +103,13 @@ fn range(text: &str) -> Option<(u16, &str)> {
 pub struct Writer {
     media: Media,
     count: u64,
-    scratch: Vec<u8>,
 }
 
 impl Writer {
     /// Nothing is written yet.
     #[must_use]
     pub fn new(media: Media) -> Self {
-        Self { media, count: 0, scratch: Vec::new() }
+        Self { media, count: 0 }
     }
 
     /// Adds an energy. Writing to memory cannot fail.
@@ -124,14 +123,12 @@ impl Writer {
                 out.extend_from_slice(if self.count == 0 { b"[\n" } else { b",\n" });
                 json::write_event(event, out);
             }
-            Media::Msgpack => {
-                self.scratch.clear();
-                write_record(event, &mut self.scratch);
-                // What the log holds is canonical already, its record is a map of that.
-                let _ = msgpack::canonicalize(&self.scratch, out);
-            }
+            Media::Msgpack => write_record(event, out),
             Media::Events => {
-                let _ = write!(out, "id: {}\ndata: ", event.head().position);
+                if event.head().position != Head::UNSTORED {
+                    let _ = writeln!(out, "id: {}", event.head().position);
+                }
+                out.extend_from_slice(b"data: ");
                 json::write_event(event, out);
                 out.extend_from_slice(b"\n\n");
             }

@@ -19,6 +19,9 @@ pub struct Metrics {
     readers: AtomicI64,
     appended: AtomicU64,
     conflicts: AtomicU64,
+    /// Requests of the public face, by class of status.
+    web: [AtomicU64; CLASSES],
+    stalled: AtomicU64,
 }
 
 impl Default for Metrics {
@@ -29,6 +32,8 @@ impl Default for Metrics {
             readers: AtomicI64::new(0),
             appended: AtomicU64::new(0),
             conflicts: AtomicU64::new(0),
+            web: std::array::from_fn(|_| AtomicU64::new(0)),
+            stalled: AtomicU64::new(0),
         }
     }
 }
@@ -36,10 +41,14 @@ impl Default for Metrics {
 impl Metrics {
     /// A request of the route at that index was answered.
     pub fn request(&self, route: usize, status: u16) {
-        let class = usize::from(status / 100).clamp(1, CLASSES) - 1;
         if let Some(row) = self.requests.get(route) {
-            row[class].fetch_add(1, Relaxed);
+            row[class_of(status)].fetch_add(1, Relaxed);
         }
+    }
+
+    /// A request of the public face was answered.
+    pub fn web(&self, status: u16) {
+        self.web[class_of(status)].fetch_add(1, Relaxed);
     }
 
     /// So many connections more.
@@ -60,6 +69,11 @@ impl Metrics {
     /// An append was refused by a condition.
     pub fn conflict(&self) {
         self.conflicts.fetch_add(1, Relaxed);
+    }
+
+    /// A connection was ended, for its client took nothing of an answer.
+    pub fn stalled(&self) {
+        self.stalled.fetch_add(1, Relaxed);
     }
 }
 
@@ -84,6 +98,14 @@ pub fn text(server: &Server) -> String {
             }
         }
     }
+    head(&mut out, "sanctum_web_requests_total", "counter", "Requests of the public face answered.");
+    for (class, count) in
+        metrics.web.iter().enumerate().map(|(class, count)| (class + 1, count.load(Relaxed)))
+    {
+        if count > 0 {
+            let _ = writeln!(out, "sanctum_web_requests_total{{status=\"{class}xx\"}} {count}");
+        }
+    }
     for (name, kind, help, value) in [
         ("sanctum_http_connections", "gauge", "Connections.", metrics.connections.load(Relaxed)),
         (
@@ -99,6 +121,12 @@ pub fn text(server: &Server) -> String {
             "Appends that a condition refused.",
             count(&metrics.conflicts),
         ),
+        (
+            "sanctum_stalled_connections_total",
+            "counter",
+            "Connections ended because their client took nothing of an answer.",
+            count(&metrics.stalled),
+        ),
     ] {
         head(&mut out, name, kind, help);
         let _ = writeln!(out, "{name} {value}");
@@ -107,11 +135,20 @@ pub fn text(server: &Server) -> String {
     for (name, plane) in &server.planes {
         let _ = writeln!(out, "sanctum_log_head{{plane=\"{name}\"}} {}", plane.log().head());
     }
+    let name = "sanctum_ephemeral_dropped_total";
+    head(&mut out, name, "counter", "Energies that are never stored which followers and spells missed.");
+    for (plane_name, plane) in &server.planes {
+        let _ = writeln!(out, "{name}{{plane=\"{plane_name}\"}} {}", plane.log().bus().dropped());
+    }
     head(&mut out, "sanctum_append_queue", "gauge", "Commits that wait for the log.");
     for (name, plane) in &server.planes {
         let _ = writeln!(out, "sanctum_append_queue{{plane=\"{name}\"}} {}", plane.appender().waiting());
     }
     out
+}
+
+fn class_of(status: u16) -> usize {
+    usize::from(status / 100).clamp(1, CLASSES) - 1
 }
 
 fn count(counter: &AtomicU64) -> i64 {

@@ -3,7 +3,8 @@
 //! This is the only home of async code. A request is taken by [`listener`] and [`connection`], led to its place in
 //! the one table of routes ([`routes::ROUTES`]), which also makes the OpenAPI document, and answered by a handler that
 //! is given a [`Call`](call::Call). What blocks never runs on a thread that serves sockets: appends go to the one
-//! thread of a plane ([`appender`]), which makes all that waits durable by one sync; scans go to threads for blocking
+//! thread of a plane ([`appender`]), which makes all that waits durable by one sync, but for small ones that wait for no
+//! sync; scans go to threads for blocking
 //! work, a page at a time, so that a slow reader holds no thread and no more memory than a page.
 //!
 //! Invariants. Nothing is acknowledged before it is as durable as configured. A request is refused for its size before
@@ -15,21 +16,37 @@ pub mod access;
 pub mod appender;
 pub mod body;
 pub mod call;
+pub mod client;
+pub mod compaction;
 pub mod connection;
+mod entry;
 mod error;
+pub mod exec;
+pub mod holder;
 pub mod limits;
+pub mod lines;
 pub mod listener;
 pub mod media;
 pub mod metrics;
 pub mod openapi;
+mod outcome;
+mod parts;
+mod patience;
 pub mod plane;
+pub mod printer;
 pub mod problem;
+pub mod projections;
 pub mod reading;
+pub mod registry;
+pub mod remote;
 pub mod routes;
 mod stop;
 mod stream;
+pub mod tail;
 pub mod tls;
 pub mod token;
+pub mod web;
+pub mod wire;
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -43,9 +60,15 @@ pub use error::Error;
 pub use limits::Limits;
 pub use plane::Plane;
 
+use self::connection::Serving;
+use self::exec::Commands;
 use self::metrics::Metrics;
+use self::projections::Projections;
+use self::registry::Registry;
 use self::tls::Tls;
 use self::token::Keyring;
+use self::web::Web;
+use self::web::waiting::{Dispatcher, Waiting};
 
 /// Threads for blocking work.
 const BLOCKING_THREADS: usize = 64;
@@ -59,8 +82,14 @@ pub struct Options {
     pub listen: Option<SocketAddr>,
     /// What its TCP connections are encrypted with.
     pub tls: Option<Tls>,
+    /// Its public face, if any.
+    pub web: Option<web::Options>,
+    /// Programs that requests may start and stop.
+    pub commands: Commands,
     /// What requests may take.
     pub limits: Limits,
+    /// Projections: files, and folders of them.
+    pub projections: Vec<PathBuf>,
     /// How long requests may go on once it is to stop, in milliseconds.
     pub stop_ms: u64,
 }
@@ -75,6 +104,11 @@ pub trait Resident: Send {
 
     /// Stops it: returns when it lets go of the planes.
     fn stop(&mut self);
+
+    /// Where requests reach it, if it runs spells.
+    fn registry(&self) -> Option<Arc<dyn Registry>> {
+        None
+    }
 }
 
 /// What requests share.
@@ -86,8 +120,14 @@ pub struct Server {
     pub limits: Limits,
     /// Who may do what by TCP; without it whoever reaches an address of this machine.
     pub keyring: Option<Keyring>,
+    /// What the planes are folded into.
+    pub projections: Projections,
     /// Whether the network may do nothing without a token, even while there are none.
     pub needs_tokens: bool,
+    /// Who runs the spells.
+    pub registry: Option<Arc<dyn Registry>>,
+    /// Programs that requests may start and stop.
+    pub commands: Commands,
     /// What was counted.
     pub metrics: Metrics,
     /// Bytes of bodies that may still be taken into memory.
@@ -106,13 +146,24 @@ impl Server {
         Self {
             planes,
             keyring,
+            projections: Projections::default(),
             needs_tokens: false,
+            registry: None,
+            commands: Commands::default(),
             metrics: Metrics::default(),
             room: Arc::new(Semaphore::new(limits.bodies_bytes)),
             transfers: Arc::new(Semaphore::new(limits.transfers)),
             stopping: watch::Sender::new(false),
             limits,
         }
+    }
+
+    /// A plane that is served.
+    ///
+    /// # Errors
+    /// [`Error::NoPlane`].
+    pub fn plane(&self, name: &str) -> Result<&Arc<Plane>, Error> {
+        plane_of(&self.planes, name)
     }
 
     /// Whether it is to stop.
@@ -127,6 +178,14 @@ impl Server {
         // The sender lives as long as `self`.
         let _ = stopping.wait_for(|stopping| *stopping).await;
     }
+}
+
+/// A plane that is served.
+fn plane_of<'a>(planes: &'a BTreeMap<String, Arc<Plane>>, name: &str) -> Result<&'a Arc<Plane>, Error> {
+    planes.get(name).ok_or_else(|| Error::NoPlane {
+        plane: name.to_owned(),
+        known: planes.keys().map(|name| format!("`{name}`")).collect::<Vec<_>>().join(", "),
+    })
 }
 
 /// Serves planes until a signal to stop (SIGTERM, SIGINT); then finishes the requests at hand and closes the logs.
@@ -148,16 +207,30 @@ pub fn run(
         .build()
         .map_err(Error::Runtime)?;
     let mut server = Server::new(planes, keyring, options.limits);
+    server.registry = residents.iter().find_map(|resident| resident.registry());
+    server.projections = Projections::new(options.projections.clone());
     server.needs_tokens = options.listen.is_some_and(|address| !address.ip().is_loopback());
+    server.commands = options.commands.clone();
     let server = Arc::new(server);
+    let waiting = Arc::new(Waiting::new(options.limits.answers));
+    let mut dispatcher = None;
     let served = runtime.block_on(async {
+        // Who has read that it listens may end it.
+        let signals = stop::Signals::new()?;
         let listeners = listener::open(options)?;
+        let mut face = None;
+        if let Some(web) = &options.web {
+            dispatcher = Some(Dispatcher::start(&waiting, server.plane(&web.plane)?.log())?);
+            face = Some(Serving::over(&server, Web::new(&server, &waiting, web)?.router()));
+        }
         for resident in &mut residents {
             resident.start(&server.planes)?;
         }
         ready(&listeners.names());
-        stop::serve(&server, listeners, options.stop_ms).await
+        stop::serve(&server, listeners, face, signals, options.stop_ms).await;
+        Ok(())
     });
+    drop(dispatcher);
     residents.iter_mut().rev().for_each(|resident| resident.stop());
     drop(residents);
     // Tasks that did not come to their end within the deadline are ended now.

@@ -9,6 +9,10 @@ use super::routes::{ROUTES, Route};
 const PARAMETERS: &[(&str, &str)] = &[
     ("after", "After this position, or the energy with this id"),
     ("all", "Those too that something was decided about"),
+    (
+        "at",
+        "As it was once this position was folded, or all before the first energy that is later than this time",
+    ),
     ("before", "Before this position, or the energy with this id"),
     ("causation", "The id of the direct cause"),
     ("content", "The digest of content that they refer to"),
@@ -16,6 +20,7 @@ const PARAMETERS: &[(&str, &str)] = &[
     ("expect", "The stream of the first one must be: any, none (empty), or at this version"),
     ("follow", "Go on with what is appended"),
     ("format", "How it is written, rather than by `Accept`: ndjson, json, msgpack or sse"),
+    ("freshness", "exact: all that is in the log is folded first; cached: as it is kept"),
     ("from", "From this key on"),
     ("id", "Its id, a UUID: with an id the append can be repeated"),
     ("key", "This key alone"),

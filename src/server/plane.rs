@@ -1,22 +1,14 @@
-//! A plane that is served: its log, its content, the thread that appends and the one that watches the log grow.
+//! A plane that is served: its log, its content, and the thread that appends.
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::thread::{self, JoinHandle};
-use std::time::Duration;
+use std::sync::{Arc, OnceLock};
 
 use tokio::sync::watch;
 
 use super::Error;
 use super::appender::Appender;
 use crate::blob::store::ContentStore;
-use crate::engine::clock::steady_ms;
+use crate::engine::live::Control;
 use crate::log::{FileLog, Log};
-
-/// How often the watcher looks whether it is to stop.
-const WATCH: Duration = Duration::from_millis(250);
-/// How long it rests where the log, which has failed, does not make it wait.
-const REST: Duration = Duration::from_millis(200);
 
 /// See the module.
 #[derive(Debug)]
@@ -26,7 +18,8 @@ pub struct Plane {
     contents: Arc<ContentStore>,
     appender: Appender,
     visible: watch::Receiver<u64>,
-    watcher: Watcher,
+    /// The run of spells over the log, if there is one.
+    run: OnceLock<Arc<Control>>,
 }
 
 impl Plane {
@@ -36,10 +29,10 @@ impl Plane {
     /// [`Error::Thread`].
     pub fn new(name: &str, log: FileLog, contents: ContentStore, commits: usize) -> Result<Self, Error> {
         let log = Arc::new(log);
-        let (watcher, visible) = Watcher::start(name, &log)?;
+        let visible = visible(&log);
         let appender = Appender::start(name, log.clone(), commits)?;
         let (name, contents) = (name.to_owned(), Arc::new(contents));
-        Ok(Self { name, log, contents, appender, visible, watcher })
+        Ok(Self { name, log, contents, appender, visible, run: OnceLock::new() })
     }
 
     /// Its name.
@@ -66,6 +59,20 @@ impl Plane {
         &self.appender
     }
 
+    /// Says that spells run over the log, and how that run is spoken to. The first one counts.
+    pub fn runs(&self, control: Arc<Control>) {
+        let _other = self.run.set(control);
+    }
+
+    /// Does work on the log that a run of spells is to see nothing or all of: between two runs, where there are any.
+    /// `None` where the run ended meanwhile, for good.
+    pub fn apart<T: Send + 'static>(&self, work: impl FnOnce(&dyn Log) -> T + Send + 'static) -> Option<T> {
+        match self.run.get() {
+            Some(control) => control.apart(&*self.log, work),
+            None => Some(work(&*self.log)),
+        }
+    }
+
     /// Changes whenever more of the log is to be seen.
     #[must_use]
     pub fn visible(&self) -> watch::Receiver<u64> {
@@ -77,53 +84,22 @@ impl Plane {
     /// # Errors
     /// [`Error::Close`].
     pub fn close(self) -> Result<(), Error> {
-        let Self { name, log, appender, watcher, .. } = self;
-        drop((appender, watcher));
+        let Self { name, log, appender, .. } = self;
+        drop(appender);
         let closed = Arc::into_inner(log).map_or(Ok(()), FileLog::close);
         closed.map_err(|source| Error::Close { plane: name, source })
     }
 }
 
-/// The thread that watches the log; dropping it ends it.
-#[derive(Debug)]
-struct Watcher {
-    thread: Option<JoinHandle<()>>,
-    is_over: Arc<AtomicBool>,
-}
-
-impl Watcher {
-    fn start(name: &str, log: &Arc<FileLog>) -> Result<(Self, watch::Receiver<u64>), Error> {
-        let (sender, visible) = watch::channel(log.visible());
-        let (log, is_over) = (log.clone(), Arc::new(AtomicBool::new(false)));
-        let over = is_over.clone();
-        let thread = thread::Builder::new()
-            .name(format!("watch {name}"))
-            .spawn(move || watch(&log, &sender, &over))
-            .map_err(Error::Thread)?;
-        Ok((Self { thread: Some(thread), is_over }, visible))
-    }
-}
-
-impl Drop for Watcher {
-    fn drop(&mut self) {
-        self.is_over.store(true, Ordering::Release);
-        if let Some(thread) = self.thread.take() {
-            // A panic was reported where it happened.
-            let _ = thread.join();
-        }
-    }
-}
-
-fn watch(log: &FileLog, visible: &watch::Sender<u64>, is_over: &AtomicBool) {
-    let mut seen = *visible.borrow();
-    while !is_over.load(Ordering::Acquire) {
-        let asked = steady_ms();
-        let now = log.wait(seen, WATCH);
-        if now > seen {
-            seen = now;
-            visible.send_replace(now);
-        } else if steady_ms().saturating_sub(asked) < 10 {
-            thread::sleep(REST);
-        }
-    }
+/// What readers of a log may see, as it grows.
+fn visible(log: &FileLog) -> watch::Receiver<u64> {
+    let (sender, visible) = watch::channel(log.visible());
+    log.observe(move |now| {
+        sender.send_if_modified(|seen| {
+            let is_more = now > *seen;
+            *seen = now.max(*seen);
+            is_more
+        });
+    });
+    visible
 }

@@ -74,6 +74,8 @@ codes! {
     IdConflict = 409 "id_conflict",
     /// What must not have happened has.
     ConditionFailed = 409 "condition_failed",
+    /// The server was started with a spell of that name.
+    SpellConflict = 409 "spell_conflict",
     /// The energy is no longer kept.
     Gone = 410 "gone",
     /// The key is not at the version that was expected.
@@ -82,12 +84,20 @@ codes! {
     TooLarge = 413 "too_large",
     /// The content type is none that is taken.
     UnsupportedMediaType = 415 "unsupported_media_type",
+    /// The spell cannot run; the member `report` says why.
+    SpellRefused = 422 "spell_refused",
     /// Too much waits already: come back.
     Busy = 429 "busy",
     /// Something went wrong that should not; it is in the server's log.
     Internal = 500 "internal",
-    /// The log failed and takes nothing more, or the server stops.
+    /// A projection cannot be loaded, or failed on an energy.
+    ProjectionFailed = 500 "projection_failed",
+    /// The log failed and takes nothing more, an engine did, or the server stops.
     Unavailable = 503 "unavailable",
+    /// The answer that a spell gave to a request makes no sense.
+    BadAnswer = 502 "bad_answer",
+    /// No spell answered the request in time.
+    NoAnswer = 504 "no_answer",
     /// The disk is full.
     Full = 507 "full",
 }

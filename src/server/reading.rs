@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use axum::body::Body;
 use hyper::body::Bytes;
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{Notify, mpsc, watch};
 use tokio::task::spawn_blocking;
 use tokio::time::{Sleep, sleep};
 
@@ -19,10 +19,12 @@ use crate::engine::Clock;
 use crate::event::Events;
 use crate::log::place::Place;
 use crate::log::words::{parse_id, parse_pattern, parse_tag, parse_time};
-use crate::log::{self, FileLog, Follower, Heard, Log, Pages, Query};
+use crate::log::{self, Capacity, FileLog, Follower, Heard, Log, Pages, Query, Received, Subscription};
 
 /// Bytes of energies in a page: of each reader at most two are in memory.
 const PAGE_BYTES: usize = 256 << 10;
+/// How many energies that are never stored wait for a follower; beyond that the oldest are dropped.
+const PASSING: Capacity = Capacity { events: 1_024, bytes: 1 << 20 };
 /// Positions that are looked through at once, without a thread for blocking work: they are in memory.
 const NEAR: u64 = 128;
 
@@ -143,8 +145,13 @@ impl Reading {
         let (sender, body) = stream::body();
         let visible = plane.visible();
         let pulse = self.pulse.map(Pulse::new);
-        let sending =
-            Sending { reader: Some(Reader::new(self, plane.log().clone())), sender, visible, pulse };
+        let bell = Arc::new(Notify::new());
+        let passing = self.follow.then(|| {
+            let bell = bell.clone();
+            plane.log().bus().subscribe_with(self.query.clone(), PASSING, move || bell.notify_one())
+        });
+        let reader = Some(Reader::new(self, plane.log().clone(), passing));
+        let sending = Sending { reader, sender, visible, bell, pulse };
         tokio::spawn(sending.run(server));
         body
     }
@@ -174,11 +181,13 @@ struct Reader {
     source: Source,
     writer: Writer,
     page: Events,
+    /// Energies that are never stored, for who follows.
+    passing: Option<Subscription>,
     out: Vec<u8>,
 }
 
 impl Reader {
-    fn new(reading: Reading, log: Arc<FileLog>) -> Self {
+    fn new(reading: Reading, log: Arc<FileLog>, passing: Option<Subscription>) -> Self {
         let writer = Writer::new(reading.media);
         let source = if reading.follow {
             let follower = Follower::new(log, reading.query, reading.from).limit(reading.limit);
@@ -189,7 +198,7 @@ impl Reader {
                 if reading.is_backward { Pages::backward(to, from) } else { Pages::forward(from, to) };
             Source::Pages(pages.limit(reading.limit).page_bytes(PAGE_BYTES), reading.query, log)
         };
-        Self { source, writer, page: Events::default(), out: Vec::new() }
+        Self { source, writer, page: Events::default(), passing, out: Vec::new() }
     }
 
     /// The next page, written to `out`.
@@ -209,7 +218,29 @@ impl Reader {
             Heard::End => self.writer.end(&mut self.out),
             Heard::Pulse | Heard::Nothing => {}
         }
-        Ok(heard)
+        let has_passed = self.pass_on();
+        Ok(if has_passed && matches!(heard, Heard::Pulse | Heard::Nothing) { Heard::Events } else { heard })
+    }
+
+    /// Adds energies that are never stored, once live; true where there were any.
+    fn pass_on(&mut self) -> bool {
+        let (Source::Follower(follower), Some(passing)) = (&mut self.source, &self.passing) else {
+            return false;
+        };
+        let before = self.out.len();
+        while follower.is_live() && self.out.len() < PAGE_BYTES && follower.spend(0) {
+            match passing.try_next() {
+                None => break,
+                Some(Received::Dropped(count)) => {
+                    self.writer.mark("dropped", i64::try_from(count).unwrap_or(i64::MAX), &mut self.out);
+                }
+                Some(Received::Live(live)) => {
+                    self.writer.energy(live.event(), &mut self.out);
+                    follower.spend(1);
+                }
+            }
+        }
+        self.out.len() > before
     }
 
     /// Whether what comes next is little, and in memory.
@@ -234,6 +265,8 @@ struct Sending {
     reader: Option<Reader>,
     sender: mpsc::Sender<Piece>,
     visible: watch::Receiver<u64>,
+    /// Rung when an energy comes that is never stored.
+    bell: Arc<Notify>,
     pulse: Option<Pulse>,
 }
 
@@ -306,6 +339,7 @@ impl Sending {
         }
         tokio::select! {
             changed = self.visible.changed() => changed.is_ok(),
+            () = self.bell.notified() => true,
             () = self.sender.closed() => false,
             () = server.stopped() => false,
             () = tick(&mut self.pulse) => self.beat().await,

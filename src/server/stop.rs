@@ -13,14 +13,16 @@ use super::{Error, Server};
 
 /// Serves until SIGTERM or SIGINT; then nothing more is taken, and requests have `stop_ms` to come to their end. A
 /// second signal does not wait for them.
-///
-/// # Errors
-/// [`Error::Signals`].
-pub async fn serve(server: &Arc<Server>, listeners: Listeners, stop_ms: u64) -> Result<(), Error> {
-    let mut signals = Signals::new()?;
+pub async fn serve(
+    server: &Arc<Server>,
+    listeners: Listeners,
+    web: Option<Serving>,
+    mut signals: Signals,
+    stop_ms: u64,
+) {
     let places = Arc::new(Semaphore::new(server.limits.connections));
-    let accepting = tokio::spawn(listeners.accept(Serving::new(server), places.clone()));
-    signals.next().await;
+    let accepting = tokio::spawn(listeners.accept(Serving::new(server), web, places.clone()));
+    signals.next(server).await;
     tracing::info!("stopping");
     server.stopping.send_replace(true);
     // A panic was reported where it happened.
@@ -32,20 +34,24 @@ pub async fn serve(server: &Arc<Server>, listeners: Listeners, stop_ms: u64) -> 
                 tracing::warn!(stop_ms, "requests that did not end in time are ended");
             }
         }
-        () = signals.next() => {}
+        () = signals.next(server) => {}
     }
-    Ok(())
 }
 
-struct Signals {
+/// The signals that are heard, from the moment at which this is made.
+pub struct Signals {
     terminate: Signal,
     interrupt: Signal,
-    /// Would end the process where nobody heard it; tokens are read anew without being asked.
+    /// Has spells loaded anew; tokens are read anew without being asked.
     hangup: Signal,
 }
 
 impl Signals {
-    fn new() -> Result<Self, Error> {
+    /// Hears them from now on.
+    ///
+    /// # Errors
+    /// [`Error::Signals`].
+    pub fn new() -> Result<Self, Error> {
         let terminate = signal(SignalKind::terminate()).map_err(Error::Signals)?;
         let interrupt = signal(SignalKind::interrupt()).map_err(Error::Signals)?;
         let hangup = signal(SignalKind::hangup()).map_err(Error::Signals)?;
@@ -53,12 +59,15 @@ impl Signals {
     }
 
     /// Completes at the next signal to stop.
-    async fn next(&mut self) {
+    async fn next(&mut self, server: &Server) {
         loop {
             tokio::select! {
                 _ = self.terminate.recv() => return,
                 _ = self.interrupt.recv() => return,
-                _ = self.hangup.recv() => tracing::info!("SIGHUP"),
+                _ = self.hangup.recv() => {
+                    tracing::info!("reloading");
+                    server.registry.iter().for_each(|registry| registry.reload());
+                }
             }
         }
     }

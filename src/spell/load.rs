@@ -14,9 +14,9 @@ use crate::runeset::settings::Problem;
 use crate::runeset::{Diagnostic, Fault as FaultPolicy, Limits, Runeset, SpellOptions, StatedLimits};
 
 /// Members that are functions.
-const HOOKS: [&str; 4] = ["prepare", "cast", "tick", "unprepare"];
+const HOOKS: [&str; 5] = ["prepare", "cast", "tick", "unprepare", "migrate"];
 /// Every member a spell may have.
-const MEMBERS: [&str; 17] = [
+const MEMBERS: [&str; 21] = [
     "name",
     "was",
     "topic",
@@ -28,8 +28,12 @@ const MEMBERS: [&str; 17] = [
     "reads",
     "start",
     "fault",
+    "ward",
+    "shadow",
     "limits",
     "nulls",
+    "version",
+    "migrate",
     "prepare",
     "cast",
     "tick",
@@ -94,9 +98,9 @@ impl<'a> Loader<'a> {
         drop(vm);
 
         let mut functions = Functions::default();
-        let (mut reads, mut nulls) = (None, false);
+        let mut own = Own::default();
         for member in &members {
-            self.member(member, &mut functions, &mut reads, &mut nulls);
+            self.member(member, &mut functions, &mut own);
         }
         if functions.cast.is_none() && !members.iter().any(|member| member.name == "cast") {
             let mut problem = Diagnostic::error("the spell has no `cast`").in_file(&origin.path);
@@ -147,11 +151,18 @@ impl<'a> Loader<'a> {
             lanes: options.lanes.unwrap_or(1) as usize,
             batch: options.batch,
             every_ms: options.every_ms,
-            reads,
+            reads: own.reads,
             start: options.start,
-            fault: options.fault.unwrap_or(origin.fault),
+            // What a shadow does is seen, and has no consequences.
+            fault: match options.shadow {
+                Some(_) => FaultPolicy::Skip,
+                None => options.fault.unwrap_or(origin.fault),
+            },
+            ward: options.ward.unwrap_or(origin.entry.is_some_and(|(runeset, _)| runeset.ward)),
+            shadow: options.shadow.as_deref().map(Arc::from),
+            version: own.version,
             limits: Limits::resolve(&origin.limits, &self.own.limits, &entry_options.limits),
-            nulls,
+            nulls: own.nulls,
             runes,
             modules: origin.modules.clone(),
             cast_envelope: functions.cast.unwrap_or(false),
@@ -159,13 +170,7 @@ impl<'a> Loader<'a> {
         })
     }
 
-    fn member(
-        &mut self,
-        member: &Member,
-        functions: &mut Functions,
-        reads: &mut Option<Vec<Box<[u8]>>>,
-        nulls: &mut bool,
-    ) {
+    fn member(&mut self, member: &Member, functions: &mut Functions, own: &mut Own) {
         let name = member.name.as_str();
         match (&member.value, name) {
             (&MemberValue::Function { takes_envelope, .. }, "cast") => functions.cast = Some(takes_envelope),
@@ -173,7 +178,7 @@ impl<'a> Loader<'a> {
                 functions.filter = Some(takes_envelope);
             }
             (MemberValue::Function { .. }, "tick") => functions.tick = true,
-            (MemberValue::Function { .. }, "prepare" | "unprepare") => {}
+            (MemberValue::Function { .. }, "prepare" | "unprepare" | "migrate") => {}
             (_, name) if !MEMBERS.contains(&name) => {
                 let problem = self
                     .at_key(name, format!("unknown member `{name}`"))
@@ -186,13 +191,17 @@ impl<'a> Loader<'a> {
                 self.complain(name, &text, None);
             }
             (MemberValue::Data(bytes), "reads") => match string_list(bytes) {
-                Some(fields) => *reads = Some(fields),
+                Some(fields) => own.reads = Some(fields),
                 None => self.complain("reads", "`reads` is a list of field names", None),
             },
             (MemberValue::Data(bytes), "nulls") => match bytes.as_slice() {
-                [0xc2] => *nulls = false,
-                [0xc3] => *nulls = true,
+                [0xc2] => own.nulls = false,
+                [0xc3] => own.nulls = true,
                 _ => self.complain("nulls", "`nulls` is true or false", None),
+            },
+            (MemberValue::Data(bytes), "version") => match whole(bytes) {
+                Some(version) => own.version = version,
+                None => self.complain("version", "`version` is a whole number, 0 or more", None),
             },
             (MemberValue::Data(bytes), name) => {
                 let Ok(value) = rmpv::decode::read_value(&mut bytes.as_slice()) else { return };
@@ -349,6 +358,14 @@ struct Functions {
     tick: bool,
 }
 
+/// Members that only a spell has.
+#[derive(Default)]
+struct Own {
+    reads: Option<Vec<Box<[u8]>>>,
+    nulls: bool,
+    version: u64,
+}
+
 /// What a runeset's entry says goes before what the spell says.
 fn over(own: &SpellOptions, entry: &SpellOptions) -> SpellOptions {
     SpellOptions {
@@ -362,6 +379,8 @@ fn over(own: &SpellOptions, entry: &SpellOptions) -> SpellOptions {
         every_ms: entry.every_ms.or(own.every_ms),
         start: entry.start.or(own.start),
         fault: entry.fault.or(own.fault),
+        ward: entry.ward.or(own.ward),
+        shadow: entry.shadow.clone().or_else(|| own.shadow.clone()),
         limits: own.limits,
     }
 }
@@ -369,6 +388,12 @@ fn over(own: &SpellOptions, entry: &SpellOptions) -> SpellOptions {
 pub(super) fn stem(path: &str) -> String {
     let file = path.rsplit(['/', '\\']).next().unwrap_or(path);
     file.strip_suffix(".lua").unwrap_or(file).to_owned()
+}
+
+/// A number up to the greatest that Lua has.
+fn whole(bytes: &[u8]) -> Option<u64> {
+    let value = rmpv::decode::read_value(&mut &*bytes).ok()?;
+    value.as_u64().filter(|number| i64::try_from(*number).is_ok())
 }
 
 fn string_list(bytes: &[u8]) -> Option<Vec<Box<[u8]>>> {

@@ -14,6 +14,7 @@ mod prompt;
 mod raw;
 pub mod report;
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 pub use fault::{Fault, FaultKind};
@@ -82,6 +83,12 @@ pub struct Spell {
     pub start: Option<Start>,
     /// What a fault does.
     pub fault: FaultPolicy,
+    /// Whether its golden cases are to pass before a server runs it.
+    pub ward: bool,
+    /// The spell that it is compared with: what it produces is dropped.
+    pub shadow: Option<Arc<str>>,
+    /// The version of what it keeps: where the log has another one, its `migrate` is called.
+    pub version: u64,
     /// What it may use.
     pub limits: Limits,
     /// Whether a nil in a map reaches it as `null`.
@@ -103,6 +110,9 @@ pub enum OpenError {
     /// The spell's own code failed. What it printed before is in the round.
     #[error("the spell faulted: {}", .0.message)]
     Fault(Box<Fault>, Box<Round>),
+    /// As that, in `migrate`.
+    #[error("the spell faulted in `migrate`: {}", .0.message)]
+    Migrate(Box<Fault>, Box<Round>),
 }
 
 /// A live VM of a spell. Stays on its thread.
@@ -121,6 +131,8 @@ pub struct Memory {
     pub epoch: u64,
     /// Whether changes of state are recorded, for the log.
     pub is_recorded: bool,
+    /// The version of the state, where there may be any.
+    pub version: Option<u64>,
     /// The state, where all of it is to be in memory: [`Address`] and value.
     pub entries: Vec<Pair>,
     /// Where the state is, for a spell that need not have all of it in memory.
@@ -129,6 +141,14 @@ pub struct Memory {
     pub bytes: Option<u64>,
     /// The run's content.
     pub contents: Contents,
+}
+
+impl Memory {
+    /// The lane keys that have a state; first the empty one, for what belongs to none.
+    fn scopes(&self) -> BTreeSet<&[u8]> {
+        let scopes = self.entries.iter().filter_map(|(address, _)| Address::read(address));
+        scopes.map(|address| address.scope).chain([&[][..]]).collect()
+    }
 }
 
 impl Spell {
@@ -165,6 +185,14 @@ impl Spell {
             job.lane.clone_from(&self.lane);
             job.reads.clone_from(&self.reads);
         });
+        if let Some(old) = memory.version.filter(|old| *old != self.version) {
+            for scope in memory.scopes() {
+                if let Err(fault) = vm.migrate(old, scope) {
+                    let round = std::mem::take(&mut vm.host().round);
+                    return Err(OpenError::Migrate(Box::new(fault), Box::new(round)));
+                }
+            }
+        }
         if let Err(fault) = vm.hook("prepare", Phase::Prepare, true) {
             return Err(failed(&mut vm, fault));
         }

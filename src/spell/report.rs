@@ -4,7 +4,7 @@ use super::fault::{Fault, FaultKind, TraceFrame};
 use super::library::is_state_method;
 use super::raw::Stop;
 use super::{Fold, Spell};
-use crate::event::{EventRef, json};
+use crate::event::{EventRef, Head, json};
 use crate::runeset::Diagnostic;
 
 /// Bytes of an energy's data that a report shows.
@@ -105,7 +105,9 @@ fn traced(diagnostic: Diagnostic, fault: &Fault) -> Diagnostic {
 #[must_use]
 pub fn with_energy(diagnostic: Diagnostic, event: EventRef<'_>) -> Diagnostic {
     let head = event.head();
-    let mut text = format!("position {}, id {}", head.position, head.id);
+    let position = Some(head.position).filter(|position| *position != Head::UNSTORED);
+    let place = position.map_or_else(|| "not stored".to_owned(), |position| format!("position {position}"));
+    let mut text = format!("{place}, id {}", head.id);
     if let Some(topic) = event.topic() {
         text.push_str(&format!(", topic {topic}"));
     }
@@ -121,7 +123,7 @@ pub fn with_energy(diagnostic: Diagnostic, event: EventRef<'_>) -> Diagnostic {
     text.push_str(&shown);
     diagnostic
         .attach("energy", text)
-        .field("position", head.position)
+        .field("position", position)
         .field("id", head.id.to_string())
         .field("topic", event.topic().map_or(serde_json::Value::Null, Into::into))
 }

@@ -157,6 +157,7 @@ impl Pair {
             now_ms,
             background: false,
             checkpoint_bytes: 1000,
+            note: String::new(),
         };
         self.file = Some(FileLog::open(Path::new("/data/planes/main"), options).expect("it opens"));
     }

@@ -136,6 +136,7 @@ impl Run {
             now_ms,
             background: false,
             checkpoint_bytes: self.checkpoint_bytes,
+            note: String::new(),
         }
     }
 

@@ -84,6 +84,12 @@ fn without_tokens_only_this_machine_asks() {
         assert_eq!(origin(&mut client, page), 403, "{page}");
     }
     assert_eq!(client.post("/v1/main/faults/0/release", "").code(), "forbidden");
+    assert_eq!(
+        client.post("/local/main", "").code(),
+        "no_route",
+        "what commands ask is for the socket alone"
+    );
+    assert_eq!(server.client().post("/local/main", "{}").code(), "invalid_body");
     client.send(b"GET / HTTP/1.1\r\nhost: rebound.example.org\r\n\r\n");
     assert_eq!(client.answer(false).code(), "forbidden");
 }

@@ -15,7 +15,10 @@ fn a_second_server_says_who_has_the_folder() {
     let output = server.sanctum(&["serve"]);
     assert_eq!(output.status.code(), Some(1));
     let text = words(&output.stderr);
-    assert!(text.contains("planes/main") && text.contains("is open in another process (process "), "{text}");
+    assert!(
+        text.contains("planes/main` is served: process ") && text.contains("/data/sanctum.sock`; stop it"),
+        "{text}"
+    );
     assert_eq!(server.client().get("/readyz").status, 200, "the first one goes on");
 }
 

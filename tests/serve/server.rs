@@ -3,6 +3,7 @@
 use std::io::{BufRead, BufReader};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
+use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
@@ -14,6 +15,7 @@ pub struct Server {
     pub folder: TempDir,
     /// The TCP address, if it has one.
     pub address: Option<String>,
+    listening: Option<JoinHandle<()>>,
 }
 
 pub fn sanctum(folder: &Path, arguments: &[&str]) -> Output {
@@ -28,10 +30,31 @@ impl Server {
     }
 
     pub fn start_in(folder: TempDir, arguments: &[&str]) -> Self {
+        Self::start_as(folder, arguments, &[])
+    }
+
+    /// With variables of its environment.
+    pub fn start_as(folder: TempDir, arguments: &[&str], variables: &[(&str, &str)]) -> Self {
+        Self::spawn(folder, arguments, variables, Box::new(std::io::sink()))
+    }
+
+    /// What it says after its first line goes to a file.
+    pub fn start_logged(folder: TempDir, arguments: &[&str], log: &Path) -> Self {
+        let log = std::fs::File::create(log).unwrap();
+        Self::spawn(folder, arguments, &[], Box::new(log))
+    }
+
+    fn spawn(
+        folder: TempDir,
+        arguments: &[&str],
+        variables: &[(&str, &str)],
+        mut log: Box<dyn std::io::Write + Send>,
+    ) -> Self {
         let mut process = Command::new(env!("CARGO_BIN_EXE_sanctum"))
             .args(["serve", "--data", "data"])
             .args(if arguments.contains(&"--durability") { &[][..] } else { &["--durability", "os"] })
             .args(arguments)
+            .envs(variables.iter().copied())
             .current_dir(folder.path())
             .stdin(Stdio::null())
             .stderr(Stdio::piped())
@@ -43,8 +66,8 @@ impl Server {
         assert!(line.starts_with("listening on "), "{line}");
         let address = line.split("://").nth(1).map(|address| address.trim().to_owned());
         // What else it says is not to stop it.
-        std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
-        Self { process, folder, address }
+        let listening = std::thread::spawn(move || drop(std::io::copy(&mut stderr, &mut log)));
+        Self { process, folder, address, listening: Some(listening) }
     }
 
     pub fn socket(&self) -> PathBuf {
@@ -85,6 +108,7 @@ impl Server {
     pub fn stop(mut self) -> TempDir {
         self.signal("-TERM");
         assert_eq!(self.wait(), Some(0));
+        self.listening.take().map(JoinHandle::join);
         std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap())
     }
 }

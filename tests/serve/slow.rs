@@ -8,7 +8,7 @@ use sanctum::disk::RealDisk;
 use sanctum::log::FileLog;
 use sanctum::log::file::Options;
 use sanctum::server::connection::{Peer, Serving};
-use sanctum::server::{Limits, Plane, Server};
+use sanctum::server::{Limits, Plane, Server, metrics};
 use tokio::io::{AsyncReadExt, AsyncWriteExt, DuplexStream, duplex};
 use tokio::sync::Semaphore;
 use tokio::time::timeout;
@@ -34,6 +34,10 @@ impl Impatient {
         let place = Arc::new(Semaphore::new(1)).acquire_owned().await.unwrap();
         tokio::spawn(self.serving.clone().connection(server, Peer::Owner, place));
         client
+    }
+
+    fn metrics(&self) -> String {
+        metrics::text(self.serving.server())
     }
 
     /// What comes until the server closes the connection, which it has to.
@@ -87,4 +91,35 @@ async fn bodies_share_their_room() {
     tokio::time::sleep(Duration::from_millis(200)).await;
     let answer = server.told(head).await;
     assert!(answer.starts_with("HTTP/1.1 429") && answer.contains("retry-after: 1"), "{answer}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn who_takes_nothing_of_an_answer_is_let_go() {
+    let server = impatient(Limits { stall: Duration::from_millis(100), ..Limits::default() });
+    let mut idle = server.connect().await;
+    idle.write_all(b"GET /v1/main/events?follow&topic=b HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    let mut stalled = server.connect().await;
+    stalled.write_all(b"GET /v1/main/events?follow HTTP/1.1\r\nhost: a\r\n\r\n").await.unwrap();
+    // More than the socket and two pages hold, for a follower that reads nothing of it.
+    let mut appender = server.connect().await;
+    let energy = format!(r#"{{"text":"{}"}}"#, "x".repeat(100 << 10));
+    let head =
+        format!("POST /v1/main/append/a HTTP/1.1\r\nhost: a\r\ncontent-length: {}\r\n\r\n", energy.len());
+    let mut answer = vec![0; 4 << 10];
+    for _ in 0..20 {
+        appender.write_all(head.as_bytes()).await.unwrap();
+        appender.write_all(energy.as_bytes()).await.unwrap();
+        assert!(appender.read(&mut answer).await.unwrap() > 0);
+    }
+    let gone = async {
+        while !server.metrics().contains("sanctum_stalled_connections_total 1\n") {
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    };
+    timeout(Duration::from_secs(20), gone).await.expect("it is let go");
+    // What was written before comes, and then the end.
+    timeout(Duration::from_secs(20), stalled.read_to_end(&mut answer)).await.expect("it is closed").unwrap();
+    // Time without news is no stall.
+    assert!(server.metrics().contains("sanctum_http_connections 2\n"), "{}", server.metrics());
+    drop(idle);
 }

@@ -92,7 +92,7 @@ fn the_clock_of_the_server_makes_batches_and_ticks_due() {
     assert_eq!(of_topic(&*log, "sanctum.tick").len(), 1, "nothing waits for time");
     let every = r#"return { topic = "in", every = "100ms", cast = function() end,
       tick = function(now) return { ["$topic"] = "ticked", n = now } end }"#;
-    live.control.give(Order::Bind(spell("every", every)));
+    live.control.give(Order::bind(spell("every", every)));
     let ticked = await_topic(&*log, "ticked", 5);
     assert!(ticked.windows(2).all(|pair| pair[1]["n"].as_i64() == pair[0]["n"].as_i64().map(|n| n + 100)));
     live.stop();
@@ -114,7 +114,7 @@ fn a_spell_that_faults_stops_alone_and_goes_on_where_it_stood() {
     await_topic(&*log, "out", 6);
     assert_eq!(of_topic(&*log, "bad"), numbers(0..2));
     let mended = bad.replace("error(\"two\")", "e.n = 2");
-    live.control.give(Order::Bind(spell("bad", &mended)));
+    live.control.give(Order::bind(spell("bad", &mended)));
     await_topic(&*log, "bad", 6);
     live.stop();
     assert_eq!(of_topic(&*log, "bad"), numbers(0..6));
@@ -155,7 +155,7 @@ fn a_spell_that_cannot_prepare_stops_alone() {
     append(&*log, "in", 0, 0);
     await_topic(&*log, "out", 1);
     assert_eq!(of_topic(&*log, "sanctum.spell.stopped")[0]["spell"], "broken");
-    live.control.give(Order::Unbind("broken".to_owned()));
+    live.control.give(Order::unbind("broken"));
     await_topic(&*log, "sanctum.spell.unbound", 1);
     live.stop();
     assert_eq!(standing_in(&*log, "broken").unwrap().unwrap().next, 0, "it begins where it was bound");

@@ -2,9 +2,17 @@
 
 #![allow(clippy::unwrap_used)]
 
+mod binding;
 #[path = "../serve/client.rs"]
 #[allow(dead_code, reason = "made for other tests")]
 mod client;
 mod engine;
+mod ephemeral;
+mod exec;
+mod lookalike;
 mod running;
 mod server;
+mod service;
+mod serving;
+mod trial;
+mod web;

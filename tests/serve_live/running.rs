@@ -31,7 +31,16 @@ pub fn spell(name: &str, source: &str) -> Arc<Spell> {
 
 pub fn open(folder: &Path) -> Arc<FileLog> {
     let options = file::Options { durability: Durability::Os, ..file::Options::new(|| 0) };
-    Arc::new(FileLog::open(folder, options).unwrap())
+    let deadline = Instant::now() + Duration::from_secs(20);
+    loop {
+        match FileLog::open(folder, options.clone()) {
+            // A process that another test starts has the file of the lock for a moment.
+            Err(sanctum::log::Error::Locked { .. }) if Instant::now() < deadline => {
+                std::thread::sleep(Duration::from_millis(5));
+            }
+            opened => return Arc::new(opened.unwrap()),
+        }
+    }
 }
 
 /// Appends one energy, as a client would.

@@ -1,14 +1,9 @@
 //! Spells in a server.
 
-use std::io::{BufRead, BufReader, Read};
-use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::{Duration, Instant};
+use serde_json::json;
 
-use serde_json::{Value, json};
-use tempfile::TempDir;
-
-use super::client::Client;
+use super::running::numbers;
+use super::serving::Server;
 
 const COPY: &str =
     r#"return { topic = "in", cast = function(e) return { ["$topic"] = "out", n = e.n } end }"#;
@@ -16,93 +11,6 @@ const COUNT: &str = r#"return { topic = "in", cast = function(e)
   state.n = state:get("n", 0) + 1
   return { ["$topic"] = "count", n = state.n }
 end }"#;
-
-struct Server {
-    process: Child,
-    folder: TempDir,
-}
-
-impl Server {
-    fn start(folder: TempDir) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_sanctum"))
-            .args(["serve", "--data", "data", "--durability", "os", "spells"])
-            .current_dir(folder.path())
-            .stdin(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut stderr = BufReader::new(process.stderr.take().unwrap());
-        let mut line = String::new();
-        while !line.starts_with("listening on ") {
-            line.clear();
-            assert!(stderr.read_line(&mut line).unwrap() > 0, "the server did not start");
-        }
-        // What else it says is not to stop it.
-        std::thread::spawn(move || stderr.read_to_end(&mut Vec::new()));
-        Self { process, folder }
-    }
-
-    fn with(spells: &[(&str, &str)]) -> Self {
-        let folder = tempfile::tempdir().unwrap();
-        std::fs::create_dir(folder.path().join("spells")).unwrap();
-        for (name, source) in spells {
-            std::fs::write(folder.path().join(format!("spells/{name}.lua")), source).unwrap();
-        }
-        Self::start(folder)
-    }
-
-    fn spell(&self, name: &str) -> PathBuf {
-        self.folder.path().join(format!("spells/{name}.lua"))
-    }
-
-    fn client(&self) -> Client {
-        Client::unix(&self.folder.path().join("data/sanctum.sock"))
-    }
-
-    fn append(&self, numbers: std::ops::Range<i64>) {
-        let mut client = self.client();
-        for number in numbers {
-            assert_eq!(client.post("/v1/main/append/in", &json!({ "n": number }).to_string()).status, 201);
-        }
-    }
-
-    fn of_topic(&self, topic: &str) -> Vec<Value> {
-        let events = self.client().get(&format!("/v1/main/events?topic={topic}")).lines();
-        events.into_iter().map(|event| event["data"].clone()).collect()
-    }
-
-    fn await_topic(&self, topic: &str, count: usize) -> Vec<Value> {
-        let deadline = Instant::now() + Duration::from_secs(20);
-        loop {
-            let found = self.of_topic(topic);
-            if found.len() >= count {
-                return found;
-            }
-            assert!(Instant::now() < deadline, "{topic}: {} of {count}", found.len());
-            std::thread::sleep(Duration::from_millis(20));
-        }
-    }
-
-    /// Ends it, and gives its folder and exit code.
-    fn end(mut self, signal: &str) -> (TempDir, Option<i32>) {
-        let pid = self.process.id().to_string();
-        assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
-        let code = self.process.wait().unwrap().code();
-        (std::mem::replace(&mut self.folder, tempfile::tempdir().unwrap()), code)
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        // It may have ended already.
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-fn numbers(range: std::ops::Range<i64>) -> Vec<Value> {
-    range.map(|number| json!({ "n": number })).collect()
-}
 
 #[test]
 fn spells_draw_on_what_clients_append_and_a_kill_loses_and_repeats_nothing() {
@@ -157,5 +65,25 @@ fn a_spell_that_faults_takes_no_server_down() {
     let stopped = server.await_topic("sanctum.spell.stopped", 1);
     assert_eq!((stopped.len(), &stopped[0]["spell"]), (1, &json!("stopping")));
     assert_eq!(server.await_topic("sanctum.fault", 3).len(), 3, "who does not say stop is quarantined");
+    assert_eq!(server.end("-TERM").1, Some(0));
+}
+
+#[test]
+fn a_slow_spell_lags_behind_and_holds_no_memory() {
+    let slow = r#"return { topic = "in", cast = function(e) for n = 1, 5000 do state.n = n % 2 end end }"#;
+    let server = Server::with(&[("slow", slow)]);
+    let line = json!({ "text": "x".repeat(2_000) }).to_string() + "\n";
+    let batch = line.repeat(500);
+    let mut client = server.client();
+    // 125 MB, at the pace of the log.
+    for _ in 0..125 {
+        let headers = [("content-type", "application/x-ndjson")];
+        assert_eq!(client.ask("POST", "/v1/main/append/in", &headers, batch.as_bytes()).status, 201);
+    }
+    let mib = server.resident_mib();
+    let spells: serde_json::Value =
+        serde_json::from_str(&client.get("/v1/main/spells?format=json").text()).unwrap();
+    assert!(spells[0]["lag"].as_u64() > Some(1_000), "{spells}");
+    assert!(mib < 90, "{mib} MiB, while a spell lags behind");
     assert_eq!(server.end("-TERM").1, Some(0));
 }

@@ -7,20 +7,29 @@
 //! History says what ran when: spells that come, go, fail to load or fault are energies ([`notice`]). A spell that
 //! faults, where its policy is to stop, stops alone: its standing stays, and it goes on there when it is bound again.
 
+mod binding;
 mod control;
+mod interlude;
 pub mod notice;
+mod order;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Duration;
 
+use super::batch::shadow_problem;
 use super::{Clock, Engine, Failure, Options, Sink, Unopened, resume};
-use crate::event::{Events, json};
-use crate::log::{self, Commit, Direction, Log, Query, Table};
-use crate::router::pattern::Pattern;
+use crate::log::{self, Commit, Log, Table};
 use crate::runeset::{Diagnostic, Style, diagnostic};
 use crate::spell::Spell;
-pub use control::{Control, Order};
+pub use binding::{Binding, Edition, editions};
+use binding::{Bound, bound_in};
+pub use control::Control;
 use notice::{BOUND_TOPIC, Notice, REFUSED_TOPIC, STOPPED_TOPIC, UNBOUND_TOPIC};
+pub use order::{Answer, Candidate, Order, Refusal, Reply};
+
+/// How long a run without spells waits at a time.
+const WAIT: Duration = Duration::from_secs(10);
 
 /// See the module.
 pub struct Live {
@@ -30,8 +39,8 @@ pub struct Live {
     control: Arc<Control>,
     /// Those that run, in spell order.
     spells: Vec<Arc<Spell>>,
-    /// The hash of the source of each spell that is bound, as the log says.
-    bound: BTreeMap<String, String>,
+    /// Those that are bound, as the log says.
+    bound: BTreeMap<String, Bound>,
 }
 
 impl Live {
@@ -50,21 +59,33 @@ impl Live {
         Ok(Self { log, options, clock, control, spells: Vec::new(), bound })
     }
 
-    /// Has it run these spells and no others. Where new ones begin is in the log when this returns: what is appended
-    /// from then on they draw on, however late they run.
+    /// Has it run these spells, and no others but those that were bound while a server ran: [`Live::bindings`]. Where
+    /// new ones begin is in the log when this returns: what is appended from then on they draw on, however late they run.
     ///
     /// # Errors
     /// A log or a store that fails.
     pub fn replace(&mut self, spells: Vec<Arc<Spell>>) -> Result<(), Failure> {
-        let names: Vec<String> = self.bound.keys().cloned().collect();
-        for name in names.iter().filter(|name| spells.iter().all(|spell| *spell.name != ***name)) {
-            self.unbind(name)?;
+        let is_named = |name: &str| spells.iter().any(|spell| *spell.name == *name);
+        let gone = self.bound.iter().filter(|(name, bound)| bound.binding.is_none() && !is_named(name));
+        for name in gone.map(|(name, _)| name.clone()).collect::<Vec<_>>() {
+            self.unbind(&name)?;
         }
         for spell in &spells {
-            self.bind(spell)?;
+            self.bind(spell, None)?;
         }
-        self.spells = spells;
+        // Those that were bound come after those that were named.
+        let bound = self.spells.drain(..).filter(|spell| {
+            let bound = self.bound.get(&*spell.name);
+            bound.is_some_and(|bound| bound.binding.is_some())
+        });
+        self.spells = spells.into_iter().chain(bound.collect::<Vec<_>>()).collect();
         Ok(())
+    }
+
+    /// What was bound while a server ran, and is to be bound by each that follows: the log remembers it.
+    #[must_use]
+    pub fn bindings(&self) -> Vec<Binding> {
+        self.bound.values().filter_map(|bound| bound.binding.clone()).collect()
     }
 
     /// Runs until it is told to stop.
@@ -76,8 +97,13 @@ impl Live {
             for order in self.control.take() {
                 self.follow_order(order, sink)?;
             }
+            self.control.interlude.work(&*self.log);
             if self.control.is_stopping() {
                 return Ok(());
+            }
+            if self.spells.is_empty() {
+                self.control.wait(WAIT);
+                continue;
             }
             match Engine::over(self.log.clone(), self.spells.clone(), self.options.clone()) {
                 Ok(engine) => self.run_once(engine, sink)?,
@@ -128,55 +154,119 @@ impl Live {
         self.tell(Notice::new(STOPPED_TOPIC).with("spell", &spell.name).with("report", &report))
     }
 
-    fn follow_order(&mut self, order: Order, sink: &mut dyn Sink) -> Result<(), Failure> {
+    /// Does what it is told. What is said of it is in the log when this returns.
+    ///
+    /// # Errors
+    /// A log or a store that fails.
+    pub fn follow_order(&mut self, order: Order, sink: &mut dyn Sink) -> Result<(), Failure> {
         match order {
-            Order::Replace(spells) => self.replace(spells)?,
-            Order::Bind(spell) => {
-                self.bind(&spell)?;
-                match self.spells.iter_mut().find(|bound| bound.name == spell.name) {
-                    Some(bound) => *bound = spell,
-                    None => self.spells.push(spell),
-                }
+            Order::Replace(candidates) => self.replace_tried(candidates, sink)?,
+            Order::Bind(candidate, binding, reply) => {
+                let answer = match self.try_out(&candidate, &self.spells) {
+                    Ok(()) => Ok(self.add(candidate.spell, binding)?),
+                    Err(refusal) => Err(self.refuse(refusal, sink)?),
+                };
+                reply.send(answer);
             }
-            Order::Unbind(name) => {
+            Order::Unbind(name, reply) => {
                 self.spells.retain(|spell| *spell.name != *name);
+                let is_bound = self.bound.contains_key(&name);
                 self.unbind(&name)?;
+                reply.send(Ok(is_bound));
             }
-            Order::Refuse(problems) => {
-                for problem in &problems {
-                    sink.warn(problem)?;
-                }
-                let report = diagnostic::render_all(&problems, Style::Plain);
-                self.tell(Notice::new(REFUSED_TOPIC).with("report", &report))?;
-            }
+            Order::Refuse(refusal) => drop(self.refuse(refusal, sink)?),
         }
         Ok(())
     }
 
+    /// Each spell by itself: where one is refused the one of its name goes on, if there is any.
+    fn replace_tried(&mut self, candidates: Vec<Candidate>, sink: &mut dyn Sink) -> Result<(), Failure> {
+        let all: Vec<_> = candidates.iter().map(|candidate| candidate.spell.clone()).collect();
+        let mut spells = Vec::new();
+        for candidate in candidates {
+            match self.try_out(&candidate, &all) {
+                Ok(()) => spells.push(candidate.spell),
+                Err(refusal) => {
+                    self.refuse(refusal, sink)?;
+                    let old = self.spells.iter().find(|old| old.name == candidate.spell.name);
+                    spells.extend(old.cloned());
+                }
+            }
+        }
+        self.replace(spells)
+    }
+
+    /// Whether a spell could run beside others: its VM is made and its hooks before the first cast are called, which changes nothing.
+    fn try_out(&self, candidate: &Candidate, others: &[Arc<Spell>]) -> Result<(), Refusal> {
+        let refusal = |problems| Refusal { spell: Some(candidate.spell.name.to_string()), problems };
+        if !candidate.objections.is_empty() {
+            return Err(refusal(candidate.objections.clone()));
+        }
+        if let Some(problem) = shadow_problem(&candidate.spell, others) {
+            return Err(refusal(vec![problem]));
+        }
+        let options = Options { workers: 1, ..self.options.clone() };
+        let tried = Engine::over(self.log.clone(), vec![candidate.spell.clone()], options);
+        tried.map(drop).map_err(|unopened| refusal(unopened.problems))
+    }
+
+    /// True, for a spell runs that did not, or another one.
+    fn add(&mut self, spell: Arc<Spell>, binding: Option<Binding>) -> Result<bool, Failure> {
+        self.bind(&spell, binding)?;
+        match self.spells.iter_mut().find(|bound| bound.name == spell.name) {
+            Some(bound) => *bound = spell,
+            None => self.spells.push(spell),
+        }
+        Ok(true)
+    }
+
+    fn refuse(&self, refusal: Refusal, sink: &mut dyn Sink) -> Result<Refusal, Failure> {
+        for problem in &refusal.problems {
+            sink.warn(problem)?;
+        }
+        let report = diagnostic::render_all(&refusal.problems, Style::Plain);
+        let notice = Notice::new(REFUSED_TOPIC).with("report", &report);
+        let notice = refusal.spell.iter().fold(notice, |notice, spell| notice.with("spell", spell));
+        self.tell(notice)?;
+        Ok(refusal)
+    }
+
     /// Says that a spell runs, unless the log says so already; and where it begins.
-    fn bind(&mut self, spell: &Spell) -> Result<(), Failure> {
+    fn bind(&mut self, spell: &Spell, binding: Option<Binding>) -> Result<(), Failure> {
         let store = self.options.store.as_ref();
         let kept = store.map(|store| store.put(&spell.source)).transpose()?.map(|hash| hash.to_string());
         let hash = kept.clone().unwrap_or_else(|| blake3::hash(&spell.source).to_string());
+        let bound = Bound { hash, binding };
         let mut commit = Commit::default();
-        if self.bound.get(&*spell.name) != Some(&hash) {
-            let notice = Notice::new(BOUND_TOPIC).with("spell", &spell.name).with("path", &spell.path);
-            let notice = kept.into_iter().fold(notice.with("hash", &hash), Notice::content);
-            commit.events = notice.into_events(self.clock.now_ms());
-        }
-        let names = [Some(&*spell.name), spell.was.as_deref()];
-        let mut standings = Vec::new();
-        for name in names.into_iter().flatten() {
-            standings.extend(resume::standing_in(&*self.log, name)?);
-        }
-        if standings.is_empty() {
-            let begin = resume::start_of(&*self.log, spell)?;
-            commit.changes.put(Table::Spell, spell.name.as_bytes(), &begin.bytes());
+        let known = resume::standing_in(&*self.log, &spell.name)?;
+        let forebear = resume::forebear_of(&*self.log, spell)?.map(|(standing, _)| standing);
+        let standing = match known.or(forebear) {
+            Some(standing) => standing,
+            None => {
+                let begin = resume::start_of(&*self.log, spell)?;
+                commit.changes.put(Table::Spell, spell.name.as_bytes(), &begin.bytes());
+                commit.changes.put(Table::Version, spell.name.as_bytes(), &spell.version.to_le_bytes());
+                begin
+            }
+        };
+        if self.bound.get(&*spell.name) != Some(&bound) {
+            let notice = Notice::new(BOUND_TOPIC)
+                .with("spell", &spell.name)
+                .number("from", i64::try_from(standing.next).unwrap_or(i64::MAX));
+            let mut notice = notice.with("hash", &bound.hash);
+            notice = match &bound.binding {
+                Some(binding) => {
+                    let notice = notice.with("path", &binding.path).with("by", "bind");
+                    binding.shadow.iter().fold(notice, |notice, of| notice.with("shadow", of))
+                }
+                None => notice.with("path", &spell.path),
+            };
+            commit.events = kept.into_iter().fold(notice, Notice::content).into_events(self.clock.now_ms());
         }
         if !commit.events.is_empty() || !commit.changes.is_empty() {
             self.log.append(commit)?;
         }
-        self.bound.insert(spell.name.to_string(), hash);
+        self.bound.insert(spell.name.to_string(), bound);
         Ok(())
     }
 
@@ -193,24 +283,8 @@ impl Live {
     }
 }
 
-/// The spells that a log says are bound, with the hashes of their sources.
-fn bound_in(log: &dyn Log) -> Result<BTreeMap<String, String>, log::Error> {
-    let topics = [BOUND_TOPIC, UNBOUND_TOPIC].iter().filter_map(|topic| Pattern::parse(topic).ok());
-    let query = Query { topics: topics.collect(), ..Query::default() };
-    let (mut bound, mut at, mut found) = (BTreeMap::new(), 0, Events::default());
-    while at < log.visible() {
-        found.clear();
-        at = log.scan(at, Direction::Forward, &query, 1_024, &mut found)?;
-        for event in found.iter() {
-            let mut text = Vec::new();
-            json::write_value(event.data(), &mut text);
-            let data: serde_json::Value = serde_json::from_slice(&text).unwrap_or_default();
-            let field = |name: &str| data[name].as_str().unwrap_or_default().to_owned();
-            match event.topic() {
-                Some(BOUND_TOPIC) => drop(bound.insert(field("spell"), field("hash"))),
-                _ => drop(bound.remove(&field("spell"))),
-            }
-        }
+impl Drop for Live {
+    fn drop(&mut self) {
+        self.control.interlude.end();
     }
-    Ok(bound)
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use crate::event::{Events, Extra, Head, Uuid, msgpack};
 
-/// A spell runs from here on: `spell`, `path`, and `hash`, which is also its content: the source.
+/// A spell runs from here on: `spell`, `path`, `hash`, which is also its content: the source; and `from`, the first
+/// position that this source is given, which is before that of the notice where the spell lagged behind.
 pub const BOUND_TOPIC: &str = "sanctum.spell.bound";
 /// A spell runs no longer: `spell`.
 pub const UNBOUND_TOPIC: &str = "sanctum.spell.unbound";
@@ -13,6 +14,12 @@ pub const REFUSED_TOPIC: &str = "sanctum.spell.refused";
 /// A fault ended a spell, and the others go on: `spell`, `report`.
 pub const STOPPED_TOPIC: &str = "sanctum.spell.stopped";
 
+/// A program was started: `name`, `pid`, and `restarts`, how often it was started before.
+pub const STARTED_TOPIC: &str = "sanctum.exec.started";
+/// A program ended: `name`; `code`, `signal` or `error`; `stderr`, its last lines; `restart_ms`, after which it is
+/// started again, if it is.
+pub const EXITED_TOPIC: &str = "sanctum.exec.exited";
+
 /// The longest text of a notice, in bytes: a report that is longer is cut.
 const TEXT_BYTES_MAX: usize = 64 << 10;
 
@@ -20,7 +27,8 @@ const TEXT_BYTES_MAX: usize = 64 << 10;
 #[derive(Clone, Debug)]
 pub struct Notice {
     topic: &'static str,
-    fields: BTreeMap<&'static str, String>,
+    /// Values as MessagePack.
+    fields: BTreeMap<&'static str, Vec<u8>>,
     content: Option<String>,
 }
 
@@ -36,7 +44,18 @@ impl Notice {
     pub fn with(mut self, name: &'static str, text: &str) -> Self {
         let longest = text.len().min(TEXT_BYTES_MAX);
         let end = (0..=longest).rev().find(|end| text.is_char_boundary(*end)).unwrap_or_default();
-        self.fields.insert(name, text[..end].to_owned());
+        let mut value = Vec::new();
+        msgpack::write_str(&mut value, &text[..end]);
+        self.fields.insert(name, value);
+        self
+    }
+
+    /// Adds a field with a number.
+    #[must_use]
+    pub fn number(mut self, name: &'static str, number: i64) -> Self {
+        let mut value = Vec::new();
+        msgpack::write_int(&mut value, number);
+        self.fields.insert(name, value);
         self
     }
 
@@ -52,9 +71,9 @@ impl Notice {
     pub fn into_events(self, now_ms: i64) -> Events {
         let mut data = Vec::new();
         msgpack::write_map_len(&mut data, self.fields.len());
-        for (name, text) in &self.fields {
+        for (name, value) in &self.fields {
             msgpack::write_str(&mut data, name);
-            msgpack::write_str(&mut data, text);
+            data.extend_from_slice(value);
         }
         let mut events = Events::default();
         // The log gives it an id.

@@ -41,7 +41,7 @@ impl Engine {
     fn memory_of(&self, lane: usize, spell: usize) -> Result<Memory, Failure> {
         let lane_of = |key: &[u8]| self.deliveries.lane_of(spell, key);
         let epoch = self.deliveries.epoch_of(spell);
-        let memories = memories_of(&self.log, &self.spells[spell], &lane_of, epoch)?;
+        let memories = memories_of(&self.log, &self.spells[spell], &lane_of, epoch, false)?;
         let first = self.lanes.iter().position(|of| *of as usize == spell).unwrap_or(lane);
         let memory = memories.into_iter().nth(lane - first).unwrap_or_default();
         Ok(Memory { contents: self.contents.clone(), ..memory })

@@ -12,7 +12,7 @@ use super::super::live::notice::Notice;
 use super::super::{Clock, Failure, INTAKE_BYTES, Sink, clock, release};
 use super::Engine;
 use crate::event::Events;
-use crate::log::{self, Direction, Query};
+use crate::log::{self, Direction, Query, Subscription};
 
 /// How often an idle run looks whether it is to end, and what time makes due.
 const LOOK_MS: u64 = 100;
@@ -40,8 +40,10 @@ impl Engine {
         self.progress.spell = None;
         self.begin(sink)?;
         let (mut timer, mut rounds) = (Timer::default(), 0);
+        let passing = self.listen();
         while !control.is_interrupted() {
             self.progress.spell = None;
+            self.cast_passing(passing.as_ref(), sink)?;
             if self.cursor < self.log.head() {
                 self.round_live(sink)?;
                 rounds += 1;
@@ -51,7 +53,7 @@ impl Engine {
             } else {
                 self.unsettled_casts = 0;
                 self.make_visible()?;
-                self.rest();
+                self.rest(passing.as_ref());
             }
             self.tell_time(&mut timer, clock, sink)?;
         }
@@ -107,10 +109,11 @@ impl Engine {
     }
 
     /// Waits for energies, a little.
-    fn rest(&self) {
-        let asked = clock::steady_ms();
-        let seen = self.log.wait(self.cursor, Duration::from_millis(LOOK_MS));
-        if seen <= self.cursor && clock::steady_ms().saturating_sub(asked) < LOOK_MS / 2 {
+    fn rest(&self, passing: Option<&Subscription>) {
+        let (asked, timeout) = (clock::steady_ms(), Duration::from_millis(LOOK_MS));
+        let has_any = || passing.is_some_and(Subscription::has_any);
+        let seen = self.log.wait_unless(self.cursor, timeout, &has_any);
+        if seen <= self.cursor && !has_any() && clock::steady_ms().saturating_sub(asked) < LOOK_MS / 2 {
             // A log that has failed does not make anybody wait.
             std::thread::sleep(Duration::from_millis(LOOK_MS));
         }

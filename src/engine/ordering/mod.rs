@@ -5,8 +5,10 @@
 
 mod amnesia;
 mod following;
+mod passing;
 mod progress;
 mod settlement;
+mod shadow;
 
 use std::sync::Arc;
 
@@ -22,8 +24,10 @@ use crate::event::{EventRef, Events};
 use crate::log::{self, Changes, Conflict, Log, MemoryLog};
 use crate::runeset::Diagnostic;
 use crate::spell::{Clocks, Memory, Round, Spell, Usage, report};
+use crate::state::Address;
 use progress::Progress;
 use settlement::{LaneResult, Outgoing};
+use shadow::Shadows;
 
 /// A run: spells over a log.
 pub struct Engine {
@@ -58,6 +62,9 @@ pub struct Engine {
     usages: Vec<Usage>,
     /// The quarantined energy that is being cast again.
     released: Option<Release>,
+    shadows: Shadows,
+    /// Whether an energy is being cast that is not in the log.
+    is_passing: bool,
 }
 
 impl Engine {
@@ -74,6 +81,7 @@ impl Engine {
         if options.resume {
             restored = Restored::read(&log, &spells, &mut deliveries).map_err(Unopened::of_log)?;
         }
+        let shadows = Shadows::of(&*log, &spells).map_err(Unopened::of_log)?;
         let begun = log.head();
         let contents = options.store.clone().map_or_else(Contents::default, Contents::stored);
         let mut of_lane = Vec::new();
@@ -125,6 +133,8 @@ impl Engine {
             late: restored.late,
             first: restored.changes,
             released: None,
+            shadows,
+            is_passing: false,
         })
     }
 
@@ -177,6 +187,9 @@ impl Engine {
                 break;
             }
         }
+        for warning in self.shadows.warnings() {
+            sink.warn(&warning)?;
+        }
         self.close(sink)
     }
 
@@ -202,13 +215,20 @@ impl Engine {
         Ok(())
     }
 
-    /// Adds to a commit what `prepare` kept. All lanes of a spell prepare alike; the first one speaks for them.
+    /// Adds to a commit what `prepare` kept. All lanes of a spell prepare alike, and the first one speaks for them; but
+    /// `migrate` is called for the keys of each lane.
     fn record_prepared(&mut self, lane: usize, round: &Round, changes: &mut Changes) {
         self.usages[lane] = round.usage;
-        if self.is_first_lane(lane) && !round.changes.is_empty() {
-            changes.extend_from(&round.changes, usize::MAX);
-            recall::forget_sizes(&self.spells[self.lanes[lane] as usize].name, changes);
+        if round.changes.is_empty() {
+            return;
         }
+        let is_first = self.is_first_lane(lane);
+        let has_key = |change: &log::Change<'_>| {
+            Address::read(change.key).is_some_and(|address| !address.scope.is_empty())
+        };
+        let own = round.changes.iter().filter(|change| is_first || has_key(change));
+        own.for_each(|change| changes.push(change));
+        recall::forget_sizes(&self.spells[self.lanes[lane] as usize].name, changes);
     }
 
     /// Gives the sink what a run that stops has produced and not come to: an energy that a spell would have
@@ -229,6 +249,11 @@ impl Engine {
     /// Whether this run produced the energy.
     fn is_product(&self, event: EventRef<'_>) -> bool {
         event.head().hops > 0 && event.head().position >= self.begun
+    }
+
+    /// Whether what is cast lies beside the order of the log: where spells stand does not follow from it.
+    fn is_aside(&self) -> bool {
+        self.released.is_some() || self.is_passing
     }
 
     fn is_first_lane(&self, lane: usize) -> bool {
@@ -374,8 +399,11 @@ impl Engine {
             if let Some(release) = self.released.as_ref().filter(|_| outcome.is_ok()) {
                 release.record(&mut changes);
             }
-            self.record_sizes(&results, outcome.is_ok(), &mut changes);
-            self.record(events, range, outcome.is_ok(), &mut changes)?;
+            // What only passed by, and led to nothing, leaves no trace.
+            if !(self.is_passing && changes.is_empty() && commit.out.is_empty()) {
+                self.record_sizes(&results, outcome.is_ok(), &mut changes);
+                self.record(events, range, outcome.is_ok(), &mut changes)?;
+            }
         }
         let appended = self.append(&mut commit, changes);
         if outcome.is_ok() && appended.is_ok() && self.options.forgets != Forgets::Nobody {

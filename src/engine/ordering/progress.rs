@@ -117,9 +117,12 @@ impl Engine {
         is_whole: bool,
         changes: &mut Changes,
     ) -> Result<(), Failure> {
+        self.shadows.record(changes);
         if is_whole {
-            let next =
-                if range.is_empty() { self.cursor } else { events.get(range.end - 1).head().position + 1 };
+            let next = match range.is_empty() || self.is_aside() {
+                true => self.cursor,
+                false => events.get(range.end - 1).head().position + 1,
+            };
             resume::record(&self.spells, &self.deliveries, &|_| next, changes);
             if range.is_empty() {
                 resume::record_flush(&self.spells, &self.before, next, changes);
@@ -132,6 +135,10 @@ impl Engine {
             let flushed = &self.progress.flushed;
             standing.waiting.retain(|position| !flushed.contains(&(index as u32, *position)));
             deliveries.resume(index, standing, &*self.log)?;
+        }
+        if self.is_aside() {
+            resume::record(&self.spells, &deliveries, &|_| self.cursor, changes);
+            return Ok(());
         }
         let Progress { index: failed, settled, .. } = &self.progress;
         let mut plan = Plan::default();

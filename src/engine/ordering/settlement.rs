@@ -10,6 +10,7 @@ use super::super::delivery::{Delivery, Kind, Member};
 use super::super::quarantine::quarantine;
 use super::super::summary::SpellSummary;
 use super::super::{Failure, Sink};
+use super::shadow::Did;
 use super::{Engine, advice};
 use crate::event::{EventRef, Events};
 use crate::log::{self, Changes};
@@ -56,6 +57,7 @@ impl Engine {
         let mut next = 0;
         for index in range.clone() {
             self.progress.begin(index, commit);
+            self.shadows.begin();
             if self.options.resume && commit.out.byte_len() >= self.options.commit_bytes {
                 self.commit_part(events, range.clone(), results, commit)?;
             }
@@ -64,7 +66,7 @@ impl Engine {
             while deliveries.get(next).is_some_and(|delivery| delivery.event as usize == index) {
                 next += 1;
             }
-            let produced = self.is_product(event) && self.released.is_none();
+            let produced = self.is_product(event) && !self.is_aside();
             if next > first || produced {
                 sink.dump(event)?;
             }
@@ -76,7 +78,13 @@ impl Engine {
             if produced {
                 sink.output(event, consumed)?;
             }
-            self.unseen = self.unseen.max(event.head().position + 1);
+            if !self.is_aside() {
+                let position = event.head().position;
+                let before = &self.before;
+                let begun = |spell: usize| before.get(spell).is_none_or(|standing| standing.next <= position);
+                self.shadows.compare(event, results, begun);
+                self.unseen = self.unseen.max(position + 1);
+            }
         }
         for delivery in &deliveries[next..] {
             self.progress.spell = None;
@@ -116,11 +124,18 @@ impl Engine {
         let Some(result) = &mut results[delivery.lane as usize] else { return Ok(false) };
         self.progress.touched.push((delivery.lane, result.changes));
         let LaneResult { round, next, outputs, prints, notes, changes } = result;
-        let before = *changes;
         let Some(cast) = round.casts.get(*next) else { return Ok(false) };
         *next += 1;
         let first_output = std::mem::replace(outputs, cast.outputs_end as usize);
-        *changes = cast.changes_end as usize;
+        let first_change = std::mem::replace(changes, cast.changes_end as usize);
+        if self.shadows.includes(delivery.spell as usize) && !matches!(cast.outcome, Outcome::Filtered) {
+            let fault = match &cast.outcome {
+                Outcome::Fault(fault) => Some(fault.message.clone()),
+                _ => None,
+            };
+            let (outputs, changes) = (first_output..*outputs, first_change..*changes);
+            self.shadows.take(delivery.spell as usize, &Did { lane: delivery.lane, outputs, changes, fault });
+        }
         let filtered = matches!(cast.outcome, Outcome::Filtered);
         if filtered {
             summary.filtered += 1;
@@ -133,7 +148,8 @@ impl Engine {
             }
         }
         let (printed, noted) = (cast.prints_end as usize, cast.notes_end as usize);
-        if printed > *prints {
+        let is_shadow = spell.shadow.is_some();
+        if printed > *prints && !is_shadow {
             sink.print(&round.prints[std::mem::replace(prints, printed)..printed])?;
         }
         if noted > *notes {
@@ -153,8 +169,14 @@ impl Engine {
             self.fault(delivery, fault, diagnostic, (cause, &members), commit, sink)?;
             return Ok(true);
         }
-        let end = *outputs;
         let is_held = round.is_held && *next == round.casts.len();
+        if is_shadow {
+            if is_held {
+                self.go_on(delivery.lane as usize, result, true)?;
+            }
+            return Ok(true);
+        }
+        let end = *outputs;
         for at in first_output..end {
             let output = round.outputs.get(at);
             if u64::from(output.head().hops) > spell.limits.hops {
@@ -170,7 +192,8 @@ impl Engine {
                 self.summary.spells[delivery.spell as usize].faults += 1;
                 let diagnostic = report::cast_fault(spell, "cast", &fault, cause).help(advice(&conflict));
                 if is_held {
-                    *changes = before;
+                    *changes = first_change;
+                    self.shadows.refuse(delivery.spell as usize, &fault.message);
                     self.go_on(delivery.lane as usize, result, false)?;
                 }
                 self.fault(delivery, &fault, diagnostic, (cause, &members), commit, sink)?;
@@ -185,6 +208,11 @@ impl Engine {
                 self.append(commit, Changes::default())?;
             }
             commit.out.push_copy(output);
+        }
+        if self.is_passing {
+            // An energy that is not in the log may come again with its id, and so may what comes of it.
+            commit.out.require_check();
+            commit.out.heads_mut().iter_mut().for_each(|head| head.settled = self.cursor);
         }
         if is_held {
             self.go_on(delivery.lane as usize, result, true)?;
@@ -221,6 +249,8 @@ impl Engine {
         match spell.fault {
             FaultPolicy::Stop | FaultPolicy::Retry => return Err(diagnostic.into()),
             FaultPolicy::Skip => {}
+            // Nobody could release it: it is nowhere.
+            FaultPolicy::Quarantine if self.is_passing => {}
             FaultPolicy::Quarantine if members.is_empty() => {
                 cause.into_iter().for_each(|event| quarantine(spell, fault, attempt, event, &mut commit.out));
             }

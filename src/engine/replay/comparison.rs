@@ -11,14 +11,15 @@ use std::collections::{BTreeMap, BTreeSet};
 use rmpv::Value;
 
 use super::super::delivery::Kind;
+use super::super::difference::{address_text, value_of};
 use super::super::quarantine::fault_id;
 use super::{Audience, Extent, Failure, Replay, Replayed};
 use crate::event::envelope::{output_id, spell_key};
-use crate::event::{EventRef, Events, Ttl, Uuid, json, msgpack};
+use crate::event::{EventRef, Events, Ttl, Uuid, json};
 use crate::log::{Error, Log, Pages, Query, Table, same_content};
 use crate::runeset::Fault as FaultPolicy;
 use crate::spell::{Fault, Outcome, Spell};
-use crate::state::{Address, key};
+use crate::state::Address;
 
 /// How many are the same, and how many are not.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -303,32 +304,9 @@ fn lines_of(data: &[u8]) -> String {
     pretty(&value_of(data))
 }
 
-fn value_of(data: &[u8]) -> serde_json::Value {
-    let mut text = Vec::new();
-    json::write_value(data, &mut text);
-    serde_json::from_slice(&text).unwrap_or_default()
-}
-
 fn pretty(value: &serde_json::Value) -> String {
     // What was read as JSON can be written.
     serde_json::to_string_pretty(value).unwrap_or_default() + "\n"
-}
-
-/// Where an entry of a spell's state is.
-fn address_text(address: &[u8]) -> String {
-    let Some(at) = Address::read(address) else { return "state".to_owned() };
-    let mut data = Vec::new();
-    if key::decode(at.key, &mut data).is_err() {
-        msgpack::write_bytes(&mut data, at.key);
-    }
-    let mut text = format!("state key {}", value_of(&data));
-    if !at.bucket.is_empty() {
-        text += &format!(" of bucket `{}`", String::from_utf8_lossy(at.bucket));
-    }
-    if !at.scope.is_empty() {
-        text += &format!(" of lane {}", value_of(at.scope));
-    }
-    text
 }
 
 fn fault_text(fault: &Fault) -> String {

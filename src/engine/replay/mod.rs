@@ -7,11 +7,14 @@
 //! Where earlier runs ended, and cast their open batches, and where they cast energies out of quarantine is in the
 //! log too; the replay does the same there.
 //!
+//! With [`Replay::then`] other code goes on from a position, as where a server loaded a changed spell.
+//!
 //! Bounds: what the spell keeps is held in memory. What it cannot know: when a later run called `prepare` again, and
 //! what was written to the state from outside.
 
 pub mod comparison;
 mod pause;
+mod succession;
 
 use std::collections::{BTreeMap, HashSet, VecDeque};
 use std::ops::Range;
@@ -26,6 +29,7 @@ use crate::event::{EventRef, Events};
 use crate::log::{Error, Log};
 use crate::runeset::{Fault as FaultPolicy, Start};
 use crate::spell::{Cast, Clocks, Lane, Memory, Outcome, Prompt, Round, Spell, Task};
+use crate::state::Address;
 use pause::{Pause, What};
 
 pub use comparison::{Comparison, Counts, Difference};
@@ -135,6 +139,8 @@ pub struct Replay<'l> {
     faulted: HashSet<u64>,
     is_halted: bool,
     state: BTreeMap<Vec<u8>, Vec<u8>>,
+    /// Other code of the spell, and the first position that it is given.
+    successors: VecDeque<(u64, Arc<Spell>)>,
 }
 
 impl<'l> Replay<'l> {
@@ -180,6 +186,7 @@ impl<'l> Replay<'l> {
             faulted: HashSet::new(),
             is_halted: false,
             state: BTreeMap::new(),
+            successors: VecDeque::new(),
         };
         let prepared = std::mem::take(&mut replay.prepared);
         replay.fold(&prepared);
@@ -199,7 +206,7 @@ impl<'l> Replay<'l> {
         &self.spell
     }
 
-    /// What the spell keeps, by [`Address`](crate::state::Address).
+    /// What the spell keeps, by [`Address`].
     #[must_use]
     pub fn state(&self) -> &BTreeMap<Vec<u8>, Vec<u8>> {
         &self.state
@@ -257,11 +264,15 @@ impl<'l> Replay<'l> {
                 self.pause(pause.what, audience)?;
                 continue;
             }
+            if self.succeed()? {
+                continue;
+            }
             if self.at >= until {
                 break;
             }
-            let end = self.pauses.front().map_or(until, |pause| pause.at.min(until));
-            self.round(end, audience)?;
+            let stops = self.pauses.front().map(|pause| pause.at).into_iter();
+            let stops = stops.chain(self.successors.front().map(|(from, _)| *from));
+            self.round(stops.fold(until, u64::min), audience)?;
         }
         Ok(())
     }
@@ -380,7 +391,15 @@ impl<'l> Replay<'l> {
 
     /// Takes up changes of the state.
     fn fold(&mut self, round: &Round) {
+        self.fold_if(round, |_| true);
+    }
+
+    /// As [`fold`](Self::fold), of some lane keys.
+    fn fold_if(&mut self, round: &Round, is_wanted: impl Fn(&[u8]) -> bool) {
         for change in round.changes.iter() {
+            if !Address::read(change.key).is_none_or(|address| is_wanted(address.scope)) {
+                continue;
+            }
             match change.value {
                 Some(value) => self.state.insert(change.key.to_owned(), value.to_owned()),
                 None => self.state.remove(change.key),

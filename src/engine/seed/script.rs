@@ -54,7 +54,7 @@ impl Script {
                 OpenError::Fault(returned, _) if returned.kind == FaultKind::Output => {
                     Box::new(fault(returned.message).help(RETURNS))
                 }
-                OpenError::Fault(fault, _) => {
+                OpenError::Fault(fault, _) | OpenError::Migrate(fault, _) => {
                     Box::new(report::load_fault(shown, &String::from_utf8_lossy(&text), &fault))
                 }
             })?;

@@ -43,34 +43,78 @@ pub enum RecordError {
     Data(#[from] msgpack::Error),
 }
 
-/// Writes an energy as one map, in no particular order of keys.
+/// Writes an energy as one map, which is canonical: its keys are written in their order. One that is not stored has no
+/// position and no version.
 pub fn write_record(event: EventRef<'_>, out: &mut Vec<u8>) {
-    let mut members = Members::default();
-    let head = event.head();
-    members.int("position", i64::try_from(head.position).unwrap_or(i64::MAX));
-    members.text("id", &head.id.to_string());
-    members.int("time", head.time_ms);
-    if let Some(topic) = event.topic() {
-        members.text("topic", topic);
+    let (head, extra) = (event.head(), event.extra());
+    let content = extra.and_then(|extra| extra.content.as_deref());
+    let is_stored = head.position != Head::UNSTORED;
+    let optional = [
+        !head.causation.is_nil(),
+        content.is_some(),
+        !head.correlation.is_nil(),
+        event.stream().is_some(),
+        event.topic().is_some(),
+        is_stored,
+        is_stored,
+    ];
+    msgpack::write_map_len(out, 6 + optional.iter().filter(|is_there| **is_there).count());
+    member_id("causation", head.causation, out);
+    member_text("content", content, out);
+    member_id("correlation", head.correlation, out);
+    msgpack::write_str(out, "data");
+    out.extend_from_slice(event.data());
+    member_int("hops", u64::from(head.hops), out);
+    msgpack::write_str(out, "id");
+    write_id(head.id, out);
+    if is_stored {
+        member_int("position", head.position, out);
     }
-    if let Some(stream) = event.stream() {
-        members.text("stream", stream);
+    member_text("stream", event.stream(), out);
+    msgpack::write_str(out, "tags");
+    write_tags(extra, out);
+    msgpack::write_str(out, "time");
+    msgpack::write_int(out, head.time_ms);
+    member_text("topic", event.topic(), out);
+    match extra.map_or(Ttl::Forever, |extra| extra.ttl) {
+        Ttl::Forever => member_text("ttl", Some("forever"), out),
+        ttl => member_text("ttl", Some(&ttl.to_string()), out),
     }
-    members.int("version", i64::try_from(head.version).unwrap_or(i64::MAX));
-    for (name, id) in [("correlation", head.correlation), ("causation", head.causation)] {
-        if !id.is_nil() {
-            members.text(name, &id.to_string());
-        }
+    if is_stored {
+        member_int("version", head.version, out);
     }
-    members.int("hops", i64::from(head.hops));
-    members.tags("tags", event.extra());
-    members.text("ttl", &event.extra().map_or(Ttl::Forever, |extra| extra.ttl).to_string());
-    if let Some(content) = event.extra().and_then(|extra| extra.content.as_deref()) {
-        members.text("content", content);
+}
+
+fn member_text(name: &str, text: Option<&str>, out: &mut Vec<u8>) {
+    if let Some(text) = text {
+        msgpack::write_str(out, name);
+        msgpack::write_str(out, text);
     }
-    members.key("data").extend_from_slice(event.data());
-    msgpack::write_map_len(out, members.count);
-    out.extend_from_slice(&members.bytes);
+}
+
+fn member_int(name: &str, number: u64, out: &mut Vec<u8>) {
+    msgpack::write_str(out, name);
+    msgpack::write_int(out, i64::try_from(number).unwrap_or(i64::MAX));
+}
+
+fn member_id(name: &str, id: Uuid, out: &mut Vec<u8>) {
+    if !id.is_nil() {
+        msgpack::write_str(out, name);
+        write_id(id, out);
+    }
+}
+
+fn write_id(id: Uuid, out: &mut Vec<u8>) {
+    msgpack::write_str(out, id.hyphenated().encode_lower(&mut Uuid::encode_buffer()));
+}
+
+/// Tags as a map, in their order.
+fn write_tags(extra: Option<&Extra>, out: &mut Vec<u8>) {
+    msgpack::write_map_len(out, extra.map_or(0, |extra| extra.tags.len()));
+    for (tag, value) in extra.iter().flat_map(|extra| &extra.tags) {
+        msgpack::write_str(out, tag);
+        msgpack::write_str(out, value);
+    }
 }
 
 /// Members of a map, in any order.
@@ -95,19 +139,9 @@ impl Members {
         msgpack::write_str(self.key(name), text);
     }
 
-    /// Adds an integer.
-    pub fn int(&mut self, name: &str, number: i64) {
-        msgpack::write_int(self.key(name), number);
-    }
-
     /// Adds tags, if only none.
     pub fn tags(&mut self, name: &str, extra: Option<&Extra>) {
-        let bytes = self.key(name);
-        msgpack::write_map_len(bytes, extra.map_or(0, |extra| extra.tags.len()));
-        for (tag, value) in extra.iter().flat_map(|extra| &extra.tags) {
-            msgpack::write_str(bytes, tag);
-            msgpack::write_str(bytes, value);
-        }
+        write_tags(extra, self.key(name));
     }
 }
 

@@ -6,7 +6,7 @@ use uuid::Uuid;
 
 use super::string::plain;
 use crate::event::msgpack::{DEPTH_MAX, Reader, Token};
-use crate::event::{EventRef, Extra, Ttl};
+use crate::event::{EventRef, Extra, Head, Ttl};
 
 /// Appends one MessagePack value as compact JSON. Keys keep the order of the bytes. What is not MessagePack,
 /// or nested too deep to be data, is written as `null`.
@@ -14,13 +14,19 @@ pub fn write_value(data: &[u8], out: &mut Vec<u8>) {
     value(&mut Reader::new(data), 0, out);
 }
 
-/// Appends an energy with its envelope, as one line without its end.
+/// Appends an energy with its envelope, as one line without its end. One that is not stored has no position and no
+/// version.
 pub fn write_event(event: EventRef<'_>, out: &mut Vec<u8>) {
     let head = event.head();
     let extra = event.extra();
-    out.extend_from_slice(b"{\"position\":");
-    write_unsigned(head.position, out);
-    out.extend_from_slice(b",\"id\":");
+    let is_stored = head.position != Head::UNSTORED;
+    out.push(b'{');
+    if is_stored {
+        out.extend_from_slice(b"\"position\":");
+        write_unsigned(head.position, out);
+        out.push(b',');
+    }
+    out.extend_from_slice(b"\"id\":");
     write_uuid(head.id, out);
     out.extend_from_slice(b",\"time\":");
     write_int(head.time_ms, out);
@@ -32,8 +38,10 @@ pub fn write_event(event: EventRef<'_>, out: &mut Vec<u8>) {
         out.extend_from_slice(b",\"stream\":");
         write_string(stream, out);
     }
-    out.extend_from_slice(b",\"version\":");
-    write_unsigned(head.version, out);
+    if is_stored {
+        out.extend_from_slice(b",\"version\":");
+        write_unsigned(head.version, out);
+    }
     if !head.correlation.is_nil() {
         out.extend_from_slice(b",\"correlation\":");
         write_uuid(head.correlation, out);

@@ -59,7 +59,10 @@ use self::tables::Tables;
 use self::view::{Active, IndexCache, Tail, View};
 use self::writer::{Known, Writer};
 use super::judge::judge_events;
-use super::{Appended, Bounds, Commit, Conflict, Direction, Error, Log, Pair, Query, Table};
+use super::{
+    Appended, Bounds, Bus, Capacity, Commit, Conflict, Direction, Error, Log, Pair, Query, Subscription,
+    Table,
+};
 use crate::disk::{Disk, Mode, RealDisk};
 use crate::event::{EventRef, Events, Uuid};
 pub use crate::runeset::Durability;
@@ -79,6 +82,9 @@ pub const CHECKPOINT_BYTES: usize = 64 << 20;
 /// Room is taken in steps of this many bytes, so that a sync seldom has to write a file's length.
 const ALLOCATION_BYTES: u64 = 8 << 20;
 
+/// Bytes of a lock file that are read.
+const HOLDER_BYTES_MAX: u64 = 8 << 10;
+
 /// How often a reader looks for what another process has written.
 const POLL: Duration = Duration::from_millis(10);
 
@@ -97,6 +103,8 @@ pub struct Options {
     pub background: bool,
     /// Bytes of changes in memory after which they are written to the tables' file.
     pub checkpoint_bytes: usize,
+    /// What the lock file says after the number of the process, for whoever asks who has the plane open.
+    pub note: String,
 }
 
 impl Options {
@@ -110,6 +118,7 @@ impl Options {
             now_ms,
             background: true,
             checkpoint_bytes: CHECKPOINT_BYTES,
+            note: String::new(),
         }
     }
 
@@ -125,6 +134,8 @@ impl Options {
 pub struct FileLog {
     plane: Arc<Plane>,
     background: Option<Background>,
+    /// Who listens to energies that are never stored.
+    bus: Bus,
     /// The manifest as it was read last, by who only reads.
     seen: Mutex<Option<Reading>>,
     /// Whether it was closed, with success or not.
@@ -148,7 +159,7 @@ impl FileLog {
             recovery::create_folder(folder, &*disk)?;
         }
         let lock_path = folder.join("LOCK");
-        let note = format!("process {}", std::process::id());
+        let note = format!("process {}{}", std::process::id(), options.note);
         let lock = disk.lock(&lock_path, &note).map_err(Error::io("lock", &lock_path))?;
         let lock = lock
             .ok_or_else(|| Error::Locked { path: folder.to_owned(), holder: holder(&*disk, &lock_path) })?;
@@ -183,8 +194,13 @@ impl FileLog {
         };
         let scan = ActiveScan::new(&plane.view().active.header);
         let reading = Reading { manifest: text, durable: manifest.durable_sequence, scan };
-        let log =
-            Self { plane: Arc::new(plane), background: None, seen: Mutex::new(Some(reading)), shut: false };
+        let log = Self {
+            plane: Arc::new(plane),
+            background: None,
+            bus: Bus::new(),
+            seen: Mutex::new(Some(reading)),
+            shut: false,
+        };
         log.refresh()?;
         Ok(log)
     }
@@ -219,7 +235,7 @@ impl FileLog {
             Durability::Commit | Durability::Os => None,
         };
         let background = plane.options.background.then(|| Background::start(&plane, interval)).flatten();
-        Ok(Self { plane, background, seen: Mutex::default(), shut: false })
+        Ok(Self { plane, background, bus: Bus::new(), seen: Mutex::default(), shut: false })
     }
 
     /// Opened to read: takes in what another process has appended. Returns what is visible.
@@ -267,6 +283,12 @@ impl FileLog {
     /// Whether it takes more: an error once writing or syncing has failed.
     pub fn health(&self) -> Result<(), Error> {
         self.plane.syncer.check()
+    }
+
+    /// Has `observer` told whenever readers may see more, on the thread that made it so; what it is told may come out of
+    /// order. A log that is open to write has one at most: false where there is one already.
+    pub fn observe(&self, observer: impl Fn(u64) + Send + Sync + 'static) -> bool {
+        self.plane.syncer.observe(Box::new(observer))
     }
 
     /// The plane's folder.
@@ -318,9 +340,10 @@ fn may_pass(error: &Error) -> bool {
     }
 }
 
-fn holder(disk: &dyn Disk, path: &Path) -> String {
+/// What a lock file says of who holds it.
+pub fn holder(disk: &dyn Disk, path: &Path) -> String {
     let text = disk.open(path, Mode::Read).and_then(|file| {
-        let mut bytes = vec![0; file.len()?.min(256) as usize];
+        let mut bytes = vec![0; file.len()?.min(HOLDER_BYTES_MAX) as usize];
         file.read_exact_at(&mut bytes, 0)?;
         Ok(String::from_utf8_lossy(&bytes).into_owned())
     });
@@ -498,17 +521,47 @@ impl Log for FileLog {
         }
     }
 
+    fn wait_unless(&self, position: u64, timeout: Duration, is_enough: &dyn Fn() -> bool) -> u64 {
+        match self.is_read_only() {
+            true => self.wait(position, timeout),
+            false => self.plane.syncer.wait_unless(position, timeout, is_enough),
+        }
+    }
+
+    fn subscribe(&self, query: Query, capacity: Capacity) -> Option<Subscription> {
+        Some(self.bus.subscribe(query, capacity))
+    }
+
     fn release(&self, _position: u64) {}
 }
 
 impl FileLog {
+    /// Who listens to energies that are never stored.
+    #[must_use]
+    pub fn bus(&self) -> &Bus {
+        &self.bus
+    }
+
+    /// Gives energies that are not stored to those who listen, unless their commit was refused.
+    fn pass_on(&self, passing: &Arc<Events>, appended: &Appended, is_atomic: bool) {
+        let is_refused = appended.ephemeral.is_empty() || (is_atomic && !appended.conflicts.is_empty());
+        if !is_refused {
+            self.bus.publish(&Appended::default(), Some(passing));
+            self.plane.syncer.nudge();
+        }
+    }
+
     fn append_numbered(&self, mut commit: Commit) -> Result<(Appended, u64), Error> {
         for head in commit.events.heads_mut() {
             if head.id.is_nil() {
                 head.id = Uuid::now_v7();
             }
         }
+        let (passing, is_atomic) = (self.bus.ephemeral_of(&commit.events), commit.atomic);
         let appended = self.plane.append(commit)?;
+        if let Some(passing) = passing {
+            self.pass_on(&passing, &appended.0, is_atomic);
+        }
         if matches!(self.plane.options.durability, Durability::IntervalMs(_)) {
             self.plane.written();
         }

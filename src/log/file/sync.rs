@@ -8,7 +8,7 @@
 //! by a condition variable, they would queue for its lock.
 
 use std::sync::atomic::{AtomicU8, Ordering};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::Thread;
 use std::time::Duration;
 
@@ -69,6 +69,11 @@ impl Appender {
 }
 
 impl State {
+    /// How much readers may see.
+    fn visible(&self) -> u64 {
+        if self.eager { self.written.position } else { self.durable.position }
+    }
+
     /// Those to be woken: whose commits are durable, and one that leads the next sync; all where syncing failed.
     fn turn(&mut self) -> Vec<(Appender, u8)> {
         let (durable, failed) = (self.durable.sequence, self.failed.is_some());
@@ -88,11 +93,20 @@ impl State {
     }
 }
 
+/// Is told how much readers may see.
+pub type Observer = Box<dyn Fn(u64) + Send + Sync>;
+
 /// See the module.
-#[derive(Debug)]
 pub struct Syncer {
     state: Mutex<State>,
     advanced: Condvar,
+    observer: OnceLock<Observer>,
+}
+
+impl std::fmt::Debug for Syncer {
+    fn fmt(&self, out: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        out.debug_struct("Syncer").field("state", &self.state).finish_non_exhaustive()
+    }
 }
 
 impl Syncer {
@@ -101,7 +115,20 @@ impl Syncer {
     pub fn new(file: Arc<dyn File>, durable: Mark, eager: bool) -> Self {
         let (syncing, failed, waiting) = (false, None, Vec::new());
         let state = State { written: durable, durable, file, syncing, failed, eager, waiting };
-        Self { state: Mutex::new(state), advanced: Condvar::new() }
+        Self { state: Mutex::new(state), advanced: Condvar::new(), observer: OnceLock::new() }
+    }
+
+    /// Has an observer told whenever readers may see more. One at most: false where there is one already.
+    pub fn observe(&self, observer: Observer) -> bool {
+        self.observer.set(observer).is_ok()
+    }
+
+    /// Tells those who wait that readers may see more.
+    fn advance(&self, visible: u64) {
+        self.advanced.notify_all();
+        if let Some(observer) = self.observer.get() {
+            observer(visible);
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -123,8 +150,7 @@ impl Syncer {
     /// How much readers may see.
     #[must_use]
     pub fn visible(&self) -> u64 {
-        let state = self.state();
-        if state.eager { state.written.position } else { state.durable.position }
+        self.state().visible()
     }
 
     /// Whether the log takes more.
@@ -152,7 +178,7 @@ impl Syncer {
         let eager = state.eager;
         drop(state);
         if eager {
-            self.advanced.notify_all();
+            self.advance(mark.position);
         }
     }
 
@@ -166,12 +192,12 @@ impl Syncer {
 
     /// Wakes whom a change concerns.
     fn tell(&self, mut state: MutexGuard<'_, State>) {
-        let woken = state.turn();
+        let (woken, visible) = (state.turn(), state.visible());
         drop(state);
         for (appender, word) in woken {
             appender.wake(word);
         }
-        self.advanced.notify_all();
+        self.advance(visible);
     }
 
     /// Makes the commits below `sequence` durable, or waits for whoever does.
@@ -217,15 +243,26 @@ impl Syncer {
         }
     }
 
+    /// Has those who wait look whether they have enough.
+    pub fn nudge(&self) {
+        // Who is about to wait has the lock, and is not to miss it.
+        drop(self.state());
+        self.advanced.notify_all();
+    }
+
     /// Waits until readers may see `position`; returns what they may see.
     #[must_use]
     pub fn wait(&self, position: u64, timeout: Duration) -> u64 {
-        let visible =
-            |state: &State| if state.eager { state.written.position } else { state.durable.position };
-        let blind = |state: &mut State| visible(state) <= position && state.failed.is_none();
+        self.wait_unless(position, timeout, &|| false)
+    }
+
+    /// As [`wait`](Syncer::wait), at most until `is_enough` holds, of which a [`nudge`](Syncer::nudge) tells.
+    #[must_use]
+    pub fn wait_unless(&self, position: u64, timeout: Duration, is_enough: &dyn Fn() -> bool) -> u64 {
+        let blind = |state: &mut State| state.visible() <= position && state.failed.is_none() && !is_enough();
         match self.advanced.wait_timeout_while(self.state(), timeout, blind) {
-            Ok((state, _)) => visible(&state),
-            Err(poisoned) => visible(&poisoned.into_inner().0),
+            Ok((state, _)) => state.visible(),
+            Err(poisoned) => poisoned.into_inner().0.visible(),
         }
     }
 }

@@ -186,18 +186,33 @@ pub async fn commit_to(
     cause: Option<Uuid>,
 ) -> Result<Appended, Problem> {
     let is_one = commit.events.len() == 1;
+    let appended = hand_in(call, plane, commit, cause).await?;
+    let Some((index, conflict)) = appended.conflicts.first().cloned() else { return Ok(appended) };
+    let problem = Problem::from(conflict);
+    Err(if is_one { problem } else { problem.with("index", index) })
+}
+
+/// As [`commit_to`], with conflicts as a part of the result.
+///
+/// # Errors
+/// [`Code::Busy`], and what the log says.
+pub async fn hand_in(
+    call: &Call,
+    plane: &Plane,
+    commit: Commit,
+    cause: Option<Uuid>,
+) -> Result<Appended, Problem> {
     let appended = plane.appender().append(commit, cause, call.server.limits.patience).await;
     let appended = appended.map_err(|refused| match refused {
         Refused::Busy => Problem::new(Code::Busy, "too many appends wait already: come back in a moment"),
         Refused::Stopped => Problem::new(Code::Unavailable, "the server stops"),
     })??;
-    let Some((index, conflict)) = appended.conflicts.first().cloned() else {
+    if appended.conflicts.is_empty() {
         call.server.metrics.appended(appended.count());
-        return Ok(appended);
-    };
-    call.server.metrics.conflict();
-    let problem = Problem::from(conflict);
-    Err(if is_one { problem } else { problem.with("index", index) })
+    } else {
+        call.server.metrics.conflict();
+    }
+    Ok(appended)
 }
 
 /// Receipts as an answer: an object for one energy, else an array.

@@ -17,7 +17,6 @@ use tokio::time::timeout;
 
 use super::events::{answer, blocking};
 use crate::blob::Hash;
-use crate::blob::store::ContentStore;
 use crate::server::body::length;
 use crate::server::call::{Answer, Call, invalid};
 use crate::server::media::Media;
@@ -131,24 +130,10 @@ pub async fn get(call: Call) -> Answer {
     let digest =
         Hash::from_hex(&text).map_err(|_| invalid("digest", "it is BLAKE3, as 64 hexadecimal digits"))?;
     let plane = call.plane()?.clone();
-    let contents = plane.contents().clone();
     let is_head = call.method == hyper::Method::HEAD;
-    let found = blocking(move || {
-        let bytes = contents.bytes(&digest)?;
-        let whole = match bytes {
-            Some(bytes) if bytes <= SMALL_BYTES && !is_head => contents.get(&digest, SMALL_BYTES)?,
-            _ => None,
-        };
-        Ok(bytes.map(|bytes| (bytes, whole)))
-    });
-    let Some((bytes, whole)) = found.await? else {
+    let Some((bytes, body)) = self::body(&call.server, &plane, digest, is_head).await? else {
         let why = format!("there is no content {digest} in plane `{}`", plane.name());
         return Err(Problem::new(Code::NotFound, why));
-    };
-    let body = match whole {
-        Some(whole) => Body::from(whole),
-        None if is_head => Body::empty(),
-        None => send(&call.server, plane.contents().clone(), digest).await?,
     };
     let mut response = Response::new(body);
     let headers = response.headers_mut();
@@ -163,16 +148,56 @@ pub async fn get(call: Call) -> Answer {
     Ok(response)
 }
 
-/// A body of large content. Who takes nothing of it for long is left.
-async fn send(server: &Arc<Server>, contents: Arc<ContentStore>, digest: Hash) -> Result<Body, Problem> {
+/// Content as a body, empty where only its size is asked for; and its size. `None` where it is not there.
+///
+/// # Errors
+/// [`Code::Busy`], and what the store says.
+pub async fn body(
+    server: &Arc<Server>,
+    plane: &Plane,
+    digest: Hash,
+    is_head: bool,
+) -> Result<Option<(u64, Body)>, Problem> {
+    let contents = plane.contents().clone();
+    let found = blocking(move || {
+        let bytes = contents.bytes(&digest)?;
+        let whole = match bytes {
+            Some(bytes) if bytes <= SMALL_BYTES && !is_head => contents.get(&digest, SMALL_BYTES)?,
+            _ => None,
+        };
+        Ok(bytes.map(|bytes| (bytes, whole)))
+    });
+    let Some((bytes, whole)) = found.await? else { return Ok(None) };
+    let body = match whole {
+        Some(whole) => Body::from(whole),
+        None if is_head => Body::empty(),
+        None => {
+            let contents = plane.contents().clone();
+            let send = move |output: &mut dyn Write| {
+                contents.get_stream(&digest, output).map(drop).map_err(io::Error::other)
+            };
+            pour(server, send).await?
+        }
+    };
+    Ok(Some((bytes, body)))
+}
+
+/// A body that a thread writes. Who takes nothing of it for long is left.
+///
+/// # Errors
+/// [`Code::Busy`] where too many are under way.
+pub async fn pour(
+    server: &Arc<Server>,
+    write: impl FnOnce(&mut dyn Write) -> io::Result<()> + Send + 'static,
+) -> Result<Body, Problem> {
     let place = transfer(server).await?;
     let (sender, body) = stream::body();
     let (runtime, silence) = (Handle::current(), server.limits.silence);
     drop(spawn_blocking(move || {
         let _place = place;
         let mut output = Output { sender, runtime, silence, buffer: Vec::with_capacity(PIECE_BYTES) };
-        let sent = contents.get_stream(&digest, &mut output).map_err(io::Error::other);
-        if let Err(error) = sent.and_then(|_| output.flush()) {
+        let sent = write(&mut output);
+        if let Err(error) = sent.and_then(|()| output.flush()) {
             tracing::debug!(%error, "a content was not sent whole");
             let Output { sender, runtime, silence, .. } = output;
             // Who does not read any more needs no error.

@@ -18,8 +18,12 @@ pub async fn ready(call: Call) -> Answer {
     if call.server.is_stopping() {
         return Err(Problem::new(Code::Unavailable, "the server stops"));
     }
-    for plane in call.server.planes.values() {
+    for (name, plane) in &call.server.planes {
         plane.log().health()?;
+        if let Some(why) = call.server.registry.as_ref().and_then(|registry| registry.failure(name)) {
+            let why = format!("spells run no longer on the plane `{name}`: {why}");
+            return Err(Problem::new(Code::Unavailable, why).with("plane", name.as_str()));
+        }
     }
     Ok(text("ready\n".into(), "text/plain; charset=utf-8"))
 }

@@ -2,13 +2,17 @@
 //!
 //! One table leads requests, checks roles and parameters, and makes the OpenAPI document.
 
-mod append;
-mod blobs;
-mod events;
+pub mod append;
+mod binding;
+pub mod blobs;
+pub mod events;
+mod exec;
 mod health;
 mod kv;
+mod local;
 mod names;
 mod plain;
+mod projections;
 mod spells;
 
 use std::future::Future;
@@ -24,6 +28,7 @@ use axum::routing::{MethodFilter, on};
 
 use super::call::{Answer, Call, read_query};
 use super::connection::Peer;
+use super::entry::Entry;
 use super::problem::{Code, Problem};
 use super::reading::FILTERS;
 use super::token::Role;
@@ -67,6 +72,8 @@ const PAGING: &[&str] = &["after", "before", "limit", "last", "reverse", "follow
 const CHANGES: &[&str] = &["follow", "after", "last", "limit", "pulse", "format"];
 /// What a reader of state may say.
 const ENTRIES: &[&str] = &["key", "lane", "from", "to", "prefix", "reverse", "limit"];
+/// What a reader of a projection may say.
+const STATES: &[&str] = &["at", "freshness", "follow"];
 /// How rows are written.
 const FORMAT: &[&str] = &["format"];
 /// Which plane the short form means.
@@ -187,6 +194,22 @@ pub const ROUTES: &[Route] = &[
         handler: |call, _| Box::pin(spells::spells(call)),
     },
     Route {
+        method: "POST",
+        path: "/v1/{plane}/spells",
+        about: "Bind a spell: a file on the machine of the server, as `{\"path\":…,\"name\":…}`",
+        role: Some(Role::Admin),
+        query: &[],
+        handler: |call, body| Box::pin(binding::bind(call, body)),
+    },
+    Route {
+        method: "DELETE",
+        path: "/v1/{plane}/spells/{spell}",
+        about: "Unbind a spell",
+        role: Some(Role::Admin),
+        query: &[],
+        handler: |call, _| Box::pin(binding::unbind(call)),
+    },
+    Route {
         method: "GET",
         path: "/v1/{plane}/faults",
         about: "Energies in quarantine",
@@ -236,6 +259,54 @@ pub const ROUTES: &[Route] = &[
     },
     Route {
         method: "GET",
+        path: "/v1/{plane}/exec",
+        about: "Programs that the server keeps running",
+        role: Some(Role::Read),
+        query: &[FORMAT],
+        handler: |call, _| Box::pin(exec::list(call)),
+    },
+    Route {
+        method: "POST",
+        path: "/v1/{plane}/exec/{name}/start",
+        about: "Have a program run",
+        role: Some(Role::Admin),
+        query: &[],
+        handler: |call, _| Box::pin(exec::start(call)),
+    },
+    Route {
+        method: "POST",
+        path: "/v1/{plane}/exec/{name}/stop",
+        about: "Have a program run no longer",
+        role: Some(Role::Admin),
+        query: &[],
+        handler: |call, _| Box::pin(exec::stop(call)),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/{plane}/projections",
+        about: "Projections, by name",
+        role: Some(Role::Read),
+        query: &[FORMAT],
+        handler: |call, _| Box::pin(projections::list(call)),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/{plane}/projections/{name}",
+        about: "What a projection makes of the log, every key; with `follow` every change",
+        role: Some(Role::Read),
+        query: &[STATES, FORMAT],
+        handler: |call, _| Box::pin(projections::all(call)),
+    },
+    Route {
+        method: "GET",
+        path: "/v1/{plane}/projections/{name}/{*key}",
+        about: "The state of a key; with `follow` its changes",
+        role: Some(Role::Read),
+        query: &[STATES, FORMAT],
+        handler: |call, _| Box::pin(projections::one(call)),
+    },
+    Route {
+        method: "GET",
         path: "/v1/openapi.json",
         about: "This document",
         role: None,
@@ -253,7 +324,7 @@ pub const ROUTES: &[Route] = &[
     Route {
         method: "GET",
         path: "/readyz",
-        about: "Whether appends are taken",
+        about: "Whether appends are taken and spells run",
         role: None,
         query: &[],
         handler: |call, _| Box::pin(health::ready(call)),
@@ -332,11 +403,21 @@ pub fn router(server: &Arc<Server>, peer: Peer) -> Router {
         let handler = move |path: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
             let server = server.clone();
             async move {
+                let entry = Entry::begin(&request);
                 let answered = answer(server.clone(), peer, route, path, request).await;
                 let response = answered.unwrap_or_else(Problem::into_response);
                 server.metrics.request(index, response.status().as_u16());
+                entry.into_iter().for_each(|entry| entry.end(&response));
                 response
             }
+        };
+        router = router.route(route.path, on(filter(route.method), handler));
+    }
+    for route in local::LOCAL_ROUTES.iter().filter(|_| peer == Peer::Owner) {
+        let server = server.clone();
+        let handler = move |path: Result<RawPathParams, RawPathParamsRejection>, request: Request| {
+            let answering = answer(server.clone(), peer, route, path, request);
+            async move { answering.await.unwrap_or_else(Problem::into_response) }
         };
         router = router.route(route.path, on(filter(route.method), handler));
     }

@@ -6,7 +6,7 @@
 //! It is valid during its own cast only: it refers to the input, and copies nothing.
 
 use crate::event::suggest::suggest;
-use crate::event::{EventRef, Ttl, Uuid};
+use crate::event::{EventRef, Head, Ttl, Uuid};
 use crate::spell::raw::{Entry, Frame, Raise};
 
 /// The class of the object.
@@ -76,6 +76,7 @@ fn value(event: EventRef<'_>, field: &str) -> Option<Value> {
     let id = |id: Uuid| if id.is_nil() { Value::Absent } else { Value::Id(id) };
     Some(match field {
         "id" => Value::Id(head.id),
+        "position" | "version" if head.position == Head::UNSTORED => Value::Absent,
         "position" => Value::Int(head.position as i64),
         "version" => Value::Int(head.version as i64),
         "time" => Value::Int(head.time_ms),

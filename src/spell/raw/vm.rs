@@ -226,6 +226,27 @@ impl Vm {
         result
     }
 
+    /// Calls `migrate` with the version of the state that a lane key has, and that state; nothing where the spell has none.
+    pub fn migrate(&mut self, old: u64, scope: &[u8]) -> Result<(), Fault> {
+        self.start(Phase::Prepare);
+        self.host().state.set_scope(scope);
+        let mut frame = self.frame();
+        frame.push_registry();
+        frame.get_field(-1, MODULE);
+        let result = if frame.get_field(-1, "migrate") == super::Kind::Function {
+            frame.push_int(i64::try_from(old).unwrap_or(i64::MAX));
+            frame.push_globals();
+            frame.get_field(-1, "state");
+            frame.drop_below_top();
+            self.call(2, 0)
+        } else {
+            Ok(())
+        };
+        self.settle(&result);
+        self.host().state.set_scope(&[]);
+        result
+    }
+
     /// Prepares the cast loop. `cast` and `filter` say whether they take the envelope.
     pub fn arm(&mut self, job: impl FnOnce(&mut Job)) {
         // SAFETY: the limit is lifted; the stack is reset.
