@@ -82,7 +82,7 @@ fn a_slow_spell_lags_behind_and_holds_no_memory() {
     }
     let mib = server.resident_mib();
     let spells: serde_json::Value =
-        serde_json::from_str(&client.get("/v1/main/spells?format=json").text()).unwrap();
+        serde_json::from_str(client.get("/v1/main/spells?format=json").text()).unwrap();
     assert!(spells[0]["lag"].as_u64() > Some(1_000), "{spells}");
     assert!(mib < 90, "{mib} MiB, while a spell lags behind");
     assert_eq!(server.end("-TERM").1, Some(0));
