@@ -1,7 +1,7 @@
 //! The server, by real clients on loopback and on its Unix socket.
 //!
 //! `cargo bench --bench serve` runs everything; a word after `--` picks parts: append, batch, commit, replay, follow,
-//! idle; `--test` is a quick try. Clients run in this process and share the machine with the server, so beside
+//! spell, idle; `--test` is a quick try. Clients run in this process and share the machine with the server, so beside
 //! each rate stands what one of them took of CPU: in the server, and in the clients. Compare within one run.
 
 #![allow(missing_docs)]
@@ -12,8 +12,9 @@ mod server;
 mod wire;
 
 use std::io;
-use std::sync::Barrier;
+use std::net::TcpListener;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Barrier, Mutex};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -45,12 +46,13 @@ fn main() -> io::Result<()> {
 /// What is measured; each is given by how much less it is to do.
 type Part = (&'static str, fn(u64) -> io::Result<()>);
 
-const PARTS: [Part; 6] = [
+const PARTS: [Part; 7] = [
     ("append", append),
     ("batch", batch),
     ("commit", commit),
     ("replay", replay),
     ("follow", follow),
+    ("spell", spell),
     ("idle", idle),
 ];
 
@@ -205,7 +207,7 @@ fn follow(scale: u64) -> io::Result<()> {
     let server = Server::start(&["--durability", "os"])?;
     let start = Instant::now();
     let is_there = Barrier::new(2);
-    let mut latencies = thread::scope(|scope| -> io::Result<Vec<u64>> {
+    let latencies = thread::scope(|scope| -> io::Result<Vec<u64>> {
         let follower = scope.spawn(|| {
             let mut wire = server.tcp().connect()?;
             wire.begin(&request("GET", "/v1/main/events?follow", NDJSON, b""))?;
@@ -237,6 +239,66 @@ fn follow(scale: u64) -> io::Result<()> {
         watch.stop("appended", count);
         follower.join().unwrap_or_else(|_| Err(io::Error::other("a panic")))
     })?;
+    tell_latencies(latencies);
+    Ok(())
+}
+
+/// When an energy says that it was sent.
+fn sent(line: &[u8]) -> Option<u64> {
+    let text = std::str::from_utf8(line).ok()?;
+    let (_, rest) = text.split_once(r#""sent":"#)?;
+    rest.split('}').next()?.parse().ok()
+}
+
+/// From a request to the answer that a spell gives.
+fn spell(scale: u64) -> io::Result<()> {
+    const ECHO: &str = r#"return { topic = "http.request", cast = function(request)
+      return { ["$topic"] = "http.response", body = { hello = request.query.name } }
+    end }"#;
+    let port = TcpListener::bind("127.0.0.1:0")?.local_addr()?.port();
+    let face = format!("127.0.0.1:{port}");
+    for durability in ["os", "commit"] {
+        println!("\nfrom request to response through a spell, --durability {durability}");
+        let folder = tempfile::tempdir()?;
+        std::fs::write(folder.path().join("echo.lua"), ECHO)?;
+        let server =
+            Server::start_in(folder.path(), &["echo.lua", "--http", &face, "--durability", durability])?;
+        let address = Address::Tcp(face.clone());
+        let asked = request("GET", "/hello?name=Ada", NDJSON, b"");
+        for (connections, count) in [(1, 10_000), (16, 50_000)] {
+            let (latencies, watch) = (Mutex::new(Vec::new()), Watch::start(&server));
+            thread::scope(|scope| -> io::Result<()> {
+                let hands: Vec<_> = (0..connections)
+                    .map(|_| {
+                        scope.spawn(|| ask_often(&address, &asked, count / scale / connections, &latencies))
+                    })
+                    .collect();
+                hands
+                    .into_iter()
+                    .try_for_each(|hand| hand.join().unwrap_or_else(|_| Err(io::Error::other("a panic"))))
+            })?;
+            watch.stop(&format!("TCP, {connections} connection(s)"), count / scale);
+            tell_latencies(latencies.into_inner().unwrap_or_default());
+        }
+    }
+    Ok(())
+}
+
+/// Asks on a connection of its own, and notes how long each answer took, in nanoseconds.
+fn ask_often(address: &Address, request: &[u8], count: u64, latencies: &Mutex<Vec<u64>>) -> io::Result<()> {
+    let (mut wire, mut own) = (address.connect()?, Vec::new());
+    for _ in 0..count {
+        let begun = Instant::now();
+        match wire.ask(request)? {
+            200 => own.push(begun.elapsed().as_nanos() as u64),
+            status => return Err(io::Error::other(format!("status {status}"))),
+        }
+    }
+    latencies.lock().map_err(|_| io::Error::other("a panic"))?.extend(own);
+    Ok(())
+}
+
+fn tell_latencies(mut latencies: Vec<u64>) {
     latencies.sort_unstable();
     let at = |share: f64| latencies[((latencies.len() - 1) as f64 * share) as usize] as f64 / 1e6;
     println!(
@@ -246,14 +308,6 @@ fn follow(scale: u64) -> io::Result<()> {
         at(0.999),
         at(1.0)
     );
-    Ok(())
-}
-
-/// When an energy says that it was sent.
-fn sent(line: &[u8]) -> Option<u64> {
-    let text = std::str::from_utf8(line).ok()?;
-    let (_, rest) = text.split_once(r#""sent":"#)?;
-    rest.split('}').next()?.parse().ok()
 }
 
 fn idle(scale: u64) -> io::Result<()> {

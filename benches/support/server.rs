@@ -48,7 +48,7 @@ impl Server {
         let Some((_, address)) = line.trim().split_once("http://") else {
             return Err(io::Error::other(format!("it does not listen: {line}")));
         };
-        let address = address.to_owned();
+        let address = address.split_whitespace().next().unwrap_or_default().to_owned();
         // What else it says is not to stop it.
         std::thread::spawn(move || io::copy(&mut stderr, &mut io::stderr()));
         Ok(Self { process, _own: None, socket: folder.join("data/sanctum.sock"), address })

@@ -17,7 +17,7 @@ use crate::blob::store::{self, Access, ContentStore};
 use crate::disk::RealDisk;
 use crate::engine::Clock;
 use crate::engine::clock::steady_ms;
-use crate::log::file::{Durability, Options, manifest, plane_folder};
+use crate::log::file::{Durability, Options, manifest, plane_folder, tables};
 use crate::log::{Error, FileLog};
 use crate::server::holder::Holder;
 use crate::server::remote::RemoteLog;
@@ -26,6 +26,8 @@ use crate::server::remote::RemoteLog;
 const LOCK_WAIT_MS: u64 = 2_000;
 /// How often it is tried.
 const LOCK_EVERY: Duration = Duration::from_millis(5);
+/// Bytes of a file of tables from which on folding them anew takes longer than opening it.
+const TABLES_BYTES: u64 = 16 << 20;
 /// The longest name of a plane, in bytes.
 const NAME_BYTES_MAX: usize = 64;
 
@@ -97,7 +99,19 @@ impl Plane {
     pub fn consult(&self) -> anyhow::Result<Handle> {
         match self.remote(Durability::Commit)? {
             Some(remote) => Ok(Handle::Served(Box::new(remote))),
-            None => Ok(Handle::Own(Box::new(self.read()?))),
+            None => Ok(Handle::Own(Box::new(self.look()?))),
+        }
+    }
+
+    /// Opens the log to read, and what it keeps beside energies. Small tables are folded from the log anew; large ones are in a
+    /// file that is only for who may write, for a moment, where nobody else does.
+    fn look(&self) -> anyhow::Result<FileLog> {
+        let bytes = fs::metadata(self.folder().join(tables::NAME)).map_or(0, |file| file.len());
+        let opened =
+            (bytes >= TABLES_BYTES).then(|| FileLog::open(&self.folder(), options(Durability::Commit)));
+        match opened {
+            Some(Ok(log)) => Ok(log),
+            _ => self.read(),
         }
     }
 

@@ -73,6 +73,12 @@ use self::web::waiting::{Dispatcher, Waiting};
 /// Threads for blocking work.
 const BLOCKING_THREADS: usize = 64;
 
+/// Threads that serve sockets: half of the processors. Of two that wait for the same few requests one wakes the other for
+/// nothing; and the rest has appends, reads and spells to work on.
+fn workers() -> usize {
+    std::thread::available_parallelism().map_or(1, |processors| processors.get().div_ceil(2))
+}
+
 /// How a server is run.
 #[derive(Clone, Debug)]
 pub struct Options {
@@ -202,6 +208,7 @@ pub fn run(
     ready: impl FnOnce(&[String]),
 ) -> Result<(), Error> {
     let runtime = tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(workers())
         .max_blocking_threads(BLOCKING_THREADS)
         .enable_all()
         .build()
