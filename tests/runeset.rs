@@ -90,6 +90,7 @@ exec:
   - { name: plain, command: ./run, plane: other, auto: false, restart: never }
 file: [ { path: app.log, topic: logged } ]
 stdout: d.*
+telemetry: { otlp: "http://[::1]:4318/" }
 "#,
     );
     let http = runeset.http.unwrap();
@@ -109,6 +110,8 @@ stdout: d.*
     assert_eq!((plain.backoff_ms, plain.backoff_max_ms, plain.stop_ms), (1_000, 60_000, 5_000));
     assert_eq!((runeset.tails[0].path.as_str(), runeset.tails[0].plane.as_str()), ("app.log", "main"));
     assert_eq!(runeset.stdout, ["d.*"]);
+    let telemetry = runeset.telemetry.unwrap();
+    assert_eq!((telemetry.otlp.as_str(), telemetry.name.as_str()), ("http://[::1]:4318", "sanctum"));
 }
 
 #[test]
@@ -213,6 +216,10 @@ fn refusals() {
         ("file_without_topic", "file:\n  - path: app.log\n"),
         ("file_twice", "file:\n  - { path: app.log, topic: a }\n  - { path: app.log, topic: b }\n"),
         ("wrong_type_stdout", "stdout: [a, 7]\n"),
+        ("bad_collector", "telemetry: { otlp: 127.0.0.1:4318, nam: shop }\n"),
+        ("collector_with_tls", "telemetry: { otlp: 'https://collector:4318' }\n"),
+        ("collector_with_a_secret", "telemetry: { otlp: 'http://me:secret@collector', name: '' }\n"),
+        ("telemetry_without_collector", "telemetry: { name: shop }\n"),
         (
             "all_at_once",
             "data: 7\nlimits:\n  memory: 3MIB\n  hop: 5\nspells:\n  - path: a.lua\n    lanes: '0'\n    filter: x\n  - nam: b\n",

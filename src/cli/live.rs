@@ -22,7 +22,7 @@ use crate::engine::{Clock, Failure, Options, Sink};
 use crate::event::EventRef;
 use crate::runeset::{Diagnostic, Runeset};
 use crate::server::registry::Registry;
-use crate::server::{self, Plane, Resident};
+use crate::server::{self, Plane, Resident, stdout};
 use bench::Bench;
 use keeper::Keeper;
 
@@ -76,7 +76,8 @@ impl Spells {
 
     /// An engine of the plane, that has been told what to run.
     fn live(&self, plane: &Plane, bench: &Bench) -> Result<Live, Failure> {
-        let options = Options { store: Some(plane.contents().clone()), ..self.keeper.options.clone() };
+        let (store, name) = (Some(plane.contents().clone()), plane.name().to_owned());
+        let options = Options { store, plane: name, ..self.keeper.options.clone() };
         let mut live = Live::new(plane.log().clone(), options, Clock::System, bench.control.clone())?;
         live.replace(self.keeper.named())?;
         bench.remember(live.bindings());
@@ -142,8 +143,7 @@ struct Output;
 impl Sink for Output {
     fn print(&mut self, bytes: &[u8]) -> io::Result<()> {
         if !bytes.is_empty() {
-            let mut stdout = io::stdout().lock();
-            let _nobody = stdout.write_all(bytes).and_then(|()| stdout.flush());
+            let _nobody = stdout::write(bytes);
         }
         Ok(())
     }

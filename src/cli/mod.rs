@@ -143,7 +143,9 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
             return code;
         }
     };
-    if let Err(error) = journal::begin(cli.command.log_format()) {
+    if !matches!(cli.command, Command::Serve(_))
+        && let Err(error) = journal::Journal::asked(None).map(|journal| journal.begin(None))
+    {
         return conclude(Err(error));
     }
     let body = move || cli.command.run();
@@ -155,13 +157,6 @@ pub fn run(arguments: impl IntoIterator<Item = OsString>) -> u8 {
 }
 
 impl Command {
-    fn log_format(&self) -> Option<journal::LogFormat> {
-        match self {
-            Self::Serve(args) => args.log_format,
-            _ => None,
-        }
-    }
-
     fn run(self) -> anyhow::Result<u8> {
         match self {
             Self::Cast(args) => cast::run(&args),

@@ -46,7 +46,7 @@ pub fn parse_name(text: &str) -> Result<String, String> {
     let valid = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if text.is_empty() || text.len() > NAME_BYTES_MAX || text.starts_with('.') || !text.bytes().all(valid) {
         return Err(format!(
-            "a plane's name is 1 to {NAME_BYTES_MAX} of A-Z a-z 0-9 - _ . and does not begin with a dot"
+            "a name is 1 to {NAME_BYTES_MAX} of A-Z a-z 0-9 - _ . and does not begin with a dot"
         ));
     }
     Ok(text.to_owned())

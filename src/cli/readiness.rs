@@ -9,6 +9,8 @@ use std::time::Duration;
 
 use anyhow::{Context, bail};
 
+use crate::server::socket::SocketPath;
+
 /// How long a server may take to answer.
 const PATIENCE: Duration = Duration::from_secs(5);
 
@@ -31,7 +33,8 @@ fn notify(name: &str) -> io::Result<()> {
 /// An error unless a server listens on the socket and takes appends.
 pub fn check(socket: &Path) -> anyhow::Result<()> {
     let mut answer = String::new();
-    let asked = UnixStream::connect(socket).and_then(|mut stream| {
+    let address = SocketPath::of(socket);
+    let asked = UnixStream::connect(&address).and_then(|mut stream| {
         stream.set_read_timeout(Some(PATIENCE))?;
         stream.set_write_timeout(Some(PATIENCE))?;
         stream.write_all(b"GET /readyz HTTP/1.1\r\nhost: localhost\r\nconnection: close\r\n\r\n")?;

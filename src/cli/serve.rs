@@ -8,7 +8,7 @@ use std::time::Duration;
 use anyhow::Context;
 
 use super::console::{self, Faults};
-use super::journal::LogFormat;
+use super::journal::{Journal, LogFormat};
 use super::live::Spells;
 use super::plane::{Plane, now_ms, parse_name};
 use super::services::Services;
@@ -19,6 +19,7 @@ use crate::engine::batch::{Item, Request};
 use crate::log::file::{Durability, manifest};
 use crate::runeset::{Fault, Http, Runeset};
 use crate::server::holder;
+use crate::server::telemetry::Telemetry;
 use crate::server::tls::Tls;
 use crate::server::token::Keyring;
 use crate::server::{self, Limits, Options, listener, web};
@@ -83,7 +84,7 @@ pub struct Args {
     projections: Vec<PathBuf>,
     /// Write a log to standard error, a line for each request among others, as text or json; SANCTUM_LOG says of what
     #[arg(long, value_name = "FORMAT", value_enum)]
-    pub log_format: Option<LogFormat>,
+    log_format: Option<LogFormat>,
     /// Serve nothing: ask the server that listens on the socket whether it takes appends
     #[arg(long)]
     check: bool,
@@ -94,6 +95,7 @@ pub struct Args {
 
 /// Runs the command.
 pub fn run(args: &Args) -> anyhow::Result<u8> {
+    let journal = Journal::asked(args.log_format)?;
     let limits = Limits::default();
     let socket = args.socket.clone().unwrap_or_else(|| args.data.join("sanctum.sock"));
     if args.check {
@@ -122,6 +124,9 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
             return Ok(FAULT);
         }
     };
+    let telemetry = runeset.telemetry.as_ref().map(|wanted| Telemetry::start(&wanted.otlp, &wanted.name));
+    let telemetry = telemetry.transpose()?;
+    journal.begin(telemetry.as_ref().map(Telemetry::layer));
     let web = args.web(&runeset)?;
     web.as_ref().map_or(Ok(()), web::Options::check)?;
     let names = args.planes()?;
@@ -142,6 +147,7 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
         commands: services.commands.clone(),
         limits,
         projections: args.projections()?,
+        spans: telemetry.as_ref().map(Telemetry::tally),
         stop_ms: args.stop_ms,
     };
     let ready = |names: &[String]| {

@@ -291,6 +291,10 @@ pub fn shadow_problem(spell: &Spell, spells: &[Arc<Spell>]) -> Option<Diagnostic
 
 fn read(file: &Path) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
+    // What is no file, such as a pipe, would make who opens it wait, and a server with it.
+    if !fs::metadata(file).map_err(|error| error.to_string())?.is_file() {
+        return Err("it is no file".to_owned());
+    }
     let opened = fs::File::open(file).map_err(|error| error.to_string())?;
     opened.take(SPELL_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| error.to_string())?;
     if bytes.len() as u64 > SPELL_BYTES_MAX {

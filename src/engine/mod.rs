@@ -86,6 +86,8 @@ pub struct Options {
     pub forgets: Forgets,
     /// Where content is kept that outlives the run; `None` for memory.
     pub store: Option<Arc<ContentStore>>,
+    /// The plane of the log, for spans; empty where it has no name.
+    pub plane: String,
 }
 
 impl Default for Options {
@@ -102,6 +104,7 @@ impl Default for Options {
             commit_bytes: COMMIT_BYTES,
             forgets: Forgets::Nobody,
             store: None,
+            plane: String::new(),
         }
     }
 }

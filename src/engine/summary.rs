@@ -7,10 +7,26 @@ use crate::spell::Usage;
 /// Where the numbers of each spell are traced, at the end of a run and on demand; at the level `info`.
 pub const TARGET: &str = "sanctum::spell";
 
-/// Whether anybody listens there: then cast times are measured.
+/// Where spans are opened: what takes a while, for who traces it; at the level `info`. Nobody else tells them.
+pub const SPANS: &str = "sanctum::span";
+
+/// Whether anybody listens to [`TARGET`]: then cast times are measured.
 #[must_use]
 pub fn is_traced() -> bool {
     tracing::enabled!(target: TARGET, tracing::Level::INFO)
+}
+
+/// A round that casts: the plane, the position of its first energy, how many it has; `sanctum.casts` is told at its end.
+pub(super) fn round_span(plane: &str, position: u64, energies: usize) -> tracing::Span {
+    tracing::info_span!(
+        target: SPANS,
+        parent: None,
+        "round",
+        sanctum.plane = plane,
+        sanctum.position = position as i64,
+        sanctum.energies = energies as i64,
+        sanctum.casts = tracing::field::Empty,
+    )
 }
 
 /// What several VMs take.

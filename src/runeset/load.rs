@@ -9,7 +9,7 @@ use super::diagnostic::Diagnostic;
 use super::expand::{Environment, ExpandError, expand_tree};
 use super::files::{self, FilesError};
 use super::options::{self, Kind, RUNESET, Rune, SPELL};
-use super::services::{self, Exec, Http, Tailed, check_topic};
+use super::services::{self, Exec, Http, Tailed, Telemetry, check_topic};
 use super::settings::{self, Problem, SpellOptions};
 use super::yaml::{Node, NodeKind, Source, key_text};
 use super::{Error, Runeset, SeedEntry, SpellEntry};
@@ -174,7 +174,7 @@ impl<'a> Loader<'a> {
                     Ok(())
                 }
                 ("spells", _) => self.spells(value).map(|spells| runeset.spells = spells),
-                ("http" | "exec" | "file" | "stdout", _) => {
+                ("http" | "exec" | "file" | "stdout" | "telemetry", _) => {
                     self.service(runeset, rune, value);
                     Ok(())
                 }
@@ -197,6 +197,11 @@ impl<'a> Loader<'a> {
             "http" => {
                 let (http, problems) = Http::read(value);
                 runeset.http = Some(http);
+                problems
+            }
+            "telemetry" => {
+                let (telemetry, problems) = Telemetry::read(value);
+                runeset.telemetry = Some(telemetry);
                 problems
             }
             "exec" => settled(Exec::read(value), &mut runeset.exec),

@@ -31,7 +31,7 @@ pub use choices::{Batch, Durability, Fault, Start};
 pub use diagnostic::{Diagnostic, Style};
 pub use limits::{Limits, StatedLimits};
 pub use load::{FILE_NAME, load, parse, survey};
-pub use services::{Exec, Http, Restart, Tailed};
+pub use services::{Exec, Http, Restart, Tailed, Telemetry};
 pub use settings::{Problem, SpellOptions};
 
 /// A runeset that was read and found good.
@@ -71,6 +71,8 @@ pub struct Runeset {
     pub tails: Vec<Tailed>,
     /// Patterns of topics that a server prints.
     pub stdout: Vec<String>,
+    /// Where a server sends spans.
+    pub telemetry: Option<Telemetry>,
     source: yaml::Source,
 }
 
@@ -151,6 +153,7 @@ impl Runeset {
             exec: Vec::new(),
             tails: Vec::new(),
             stdout: Vec::new(),
+            telemetry: None,
             source,
         }
     }

@@ -159,6 +159,12 @@ pub const RUNESET: &[Rune] = &[
         "none",
         "In a server: energies of the plane `main` that are printed on its standard output, one as JSON a line.",
     ),
+    rune(
+        "telemetry",
+        Kind::Section(TELEMETRY),
+        "none",
+        "In a server: spans of its work, sent to a collector.",
+    ),
 ];
 
 /// The keys of `http`.
@@ -240,6 +246,17 @@ pub const FILE: &[Rune] = &[
         "Topic of its lines: a JSON object is the data, any other line its field `line`.",
     ),
     rune("plane", PLANE, "`main`", "The plane that they are appended to."),
+];
+
+/// The keys of `telemetry`.
+pub const TELEMETRY: &[Rune] = &[
+    rune(
+        "otlp",
+        Kind::Text("an address such as http://127.0.0.1:4318"),
+        "required",
+        "Where the collector takes OTLP over HTTP, without TLS; spans are posted to `/v1/traces` there, as JSON.",
+    ),
+    rune("name", Kind::Text("a name"), "`sanctum`", "What the server is called there: `service.name`."),
 ];
 
 /// The keys of an entry of `spells`.

@@ -9,7 +9,7 @@ use serde_json::{Map, Value, json};
 
 use super::choices::{Durability, Fault};
 use super::limits::LIMITS;
-use super::options::{BATCH, EXEC, FILE, HTTP, Kind, RUNESET, Rune, SPELL};
+use super::options::{BATCH, EXEC, FILE, HTTP, Kind, RUNESET, Rune, SPELL, TELEMETRY};
 use super::services::Restart;
 use super::units::{Measure, Unit};
 
@@ -29,6 +29,7 @@ pub fn markdown() -> String {
     section(&mut out, "`http`", HTTP);
     section(&mut out, "An entry of `exec`", EXEC);
     section(&mut out, "An entry of `file`", FILE);
+    section(&mut out, "`telemetry`", TELEMETRY);
     out.push_str("\n### `limits`\n\n| Key | Takes | Default | Meaning |\n|---|---|---|---|\n");
     for limit in LIMITS {
         let (takes, default) = (takes(Kind::Measure(limit.measure)), limit.measure.default_text());

@@ -1,14 +1,16 @@
-//! What a server does beside running spells: answering HTTP, running programs, tailing files, printing a topic.
+//! What a server does beside running spells: answering HTTP, running programs, tailing files, printing a topic,
+//! telling a collector.
 //!
 //! A batch run leaves these options out. Topic patterns are carried as they were written, as everywhere in runesets;
 //! paths are relative to the runeset.
 
 use std::net::SocketAddr;
 
+use hyper::Uri;
 use rmpv::Value;
 
 use super::choices::{OptionError, choice, flag, text, texts};
-use super::options::{EXEC, FILE, HTTP, Kind, Rune, help};
+use super::options::{EXEC, FILE, HTTP, Kind, Rune, TELEMETRY, help};
 use super::settings::{Problem, amount, entries};
 use crate::event::topic;
 
@@ -66,6 +68,15 @@ pub struct Tailed {
     pub topic: String,
     /// The plane they are appended to.
     pub plane: String,
+}
+
+/// `telemetry`: a collector that is sent spans.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Telemetry {
+    /// Where it takes them: `http://`, a host, a port, maybe a path; without a slash at the end.
+    pub otlp: String,
+    /// What the server is called there.
+    pub name: String,
 }
 
 /// What happens when a program ends.
@@ -212,6 +223,22 @@ impl Tailed {
     }
 }
 
+impl Telemetry {
+    /// Reads the section; the paths of problems begin with `telemetry`.
+    pub(super) fn read(value: &Value) -> (Self, Vec<Problem>) {
+        let mut telemetry = Self { otlp: String::new(), name: "sanctum".to_owned() };
+        let problems = section(TELEMETRY, &["telemetry"], value, |rune, value| {
+            let expected = rune.kind.expected();
+            match rune.name {
+                "otlp" => telemetry.otlp = endpoint(value, expected)?,
+                _ => telemetry.name = text(value, expected)?,
+            }
+            Ok(())
+        });
+        (telemetry, problems)
+    }
+}
+
 /// Reads the patterns of `stdout`.
 pub(super) fn read_stdout(value: &Value, rune: &Rune) -> (Vec<String>, Vec<Problem>) {
     let (patterns, errors) = texts(value, rune.kind.expected());
@@ -286,6 +313,21 @@ fn all_texts(value: &Value, expected: &'static str) -> Result<Vec<String>, Optio
 fn address(value: &Value, expected: &'static str) -> Result<SocketAddr, OptionError> {
     let text = text(value, expected)?;
     text.parse().map_err(|_| OptionError::BadData(format!("`{text}` is not {expected}")))
+}
+
+/// A URL of HTTP without TLS, a query or a user.
+fn endpoint(value: &Value, expected: &'static str) -> Result<String, OptionError> {
+    let text = text(value, expected)?;
+    let url: Option<Uri> = text.parse().ok();
+    let is_good = url.is_some_and(|url| {
+        let has_host = url.authority().is_some_and(|at| !at.host().is_empty() && !at.as_str().contains('@'));
+        url.scheme_str() == Some("http") && has_host && url.query().is_none()
+    });
+    if is_good && !text.contains('#') {
+        Ok(text.trim_end_matches('/').to_owned())
+    } else {
+        Err(OptionError::BadData(format!("`{}` is not {expected}", text.escape_debug())))
+    }
 }
 
 fn a_topic(value: &Value, expected: &'static str) -> Result<String, OptionError> {

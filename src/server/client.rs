@@ -22,6 +22,8 @@ use serde_json::Value;
 use tokio::net::UnixStream;
 use tokio::runtime::{Builder, Runtime};
 
+use super::socket::SocketPath;
+
 /// What the server is called where a name is needed.
 const NAME: &str = "sanctum";
 /// A piece of a body that is sent.
@@ -117,7 +119,8 @@ impl Client {
 /// Opens a connection, which the runtime drives whenever it waits for something.
 async fn open(path: &Path) -> Result<Connection, ClientError> {
     let missing = |source| ClientError::NoServer { path: path.to_owned(), source };
-    let stream = UnixStream::connect(path).await.map_err(missing)?;
+    let address = SocketPath::of(path);
+    let stream = UnixStream::connect(&address).await.map_err(missing)?;
     let probe = stream.as_fd().try_clone_to_owned().map_err(ClientError::Runtime)?;
     let (sender, connection) = handshake(TokioIo::new(stream)).await?;
     drop(tokio::spawn(connection));

@@ -91,6 +91,9 @@ pub enum Error {
         /// Why.
         source: log::Error,
     },
+    /// Spans cannot be sent.
+    #[error("cannot send spans to a collector: {0}; look at the variables `OTEL_…` of the environment")]
+    Telemetry(String),
     /// A thread could not be started.
     #[error("cannot start a thread: {0}")]
     Thread(io::Error),

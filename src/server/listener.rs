@@ -15,6 +15,7 @@ use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::Semaphore;
 
 use super::connection::{Peer, Serving};
+use super::socket::SocketPath;
 use super::tls::Tls;
 use super::{Error, Options};
 
@@ -70,16 +71,17 @@ fn listen(address: SocketAddr) -> Result<(TcpListener, SocketAddr), Error> {
 /// Binds the socket; one that nobody listens on any more is replaced.
 fn bind(path: &Path) -> Result<UnixListener, Error> {
     let failed = |source| Error::Socket { path: path.to_owned(), source };
+    let address = SocketPath::of(path);
     match fs::symlink_metadata(path) {
         Ok(about) if !about.file_type().is_socket() => return Err(Error::NoSocket(path.to_owned())),
-        Ok(_) if Probe::connect(path).is_ok() => return Err(Error::InUse(path.to_owned())),
+        Ok(_) if Probe::connect(&address).is_ok() => return Err(Error::InUse(path.to_owned())),
         Ok(_) => fs::remove_file(path).map_err(failed)?,
         Err(error) if error.kind() == io::ErrorKind::NotFound => {}
         Err(error) => return Err(failed(error)),
     }
     // From its first moment on nobody else may use it.
     let before = umask(Mode::from_raw_mode(0o177));
-    let bound = UnixListener::bind(path);
+    let bound = UnixListener::bind(&address);
     umask(before);
     let listener = bound.map_err(failed)?;
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).map_err(failed)?;

@@ -131,6 +131,15 @@ pub fn text(server: &Server) -> String {
         head(&mut out, name, kind, help);
         let _ = writeln!(out, "{name} {value}");
     }
+    if let Some(spans) = &server.spans {
+        for (name, help, value) in [
+            ("sanctum_spans_sent_total", "Spans that the collector took.", spans.sent()),
+            ("sanctum_spans_dropped_total", "Spans that found no place, or were not taken.", spans.dropped()),
+        ] {
+            head(&mut out, name, "counter", help);
+            let _ = writeln!(out, "{name} {value}");
+        }
+    }
     head(&mut out, "sanctum_log_head", "gauge", "The next position to be given.");
     for (name, plane) in &server.planes {
         let _ = writeln!(out, "sanctum_log_head{{plane=\"{name}\"}} {}", plane.log().head());

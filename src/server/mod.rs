@@ -40,9 +40,12 @@ pub mod reading;
 pub mod registry;
 pub mod remote;
 pub mod routes;
+pub mod socket;
+pub mod stdout;
 mod stop;
 mod stream;
 pub mod tail;
+pub mod telemetry;
 pub mod tls;
 pub mod token;
 pub mod web;
@@ -65,6 +68,7 @@ use self::exec::Commands;
 use self::metrics::Metrics;
 use self::projections::Projections;
 use self::registry::Registry;
+use self::telemetry::queue::Tally;
 use self::tls::Tls;
 use self::token::Keyring;
 use self::web::Web;
@@ -96,6 +100,8 @@ pub struct Options {
     pub limits: Limits,
     /// Projections: files, and folders of them.
     pub projections: Vec<PathBuf>,
+    /// What became of the spans that a collector is sent, if there is one.
+    pub spans: Option<Arc<Tally>>,
     /// How long requests may go on once it is to stop, in milliseconds.
     pub stop_ms: u64,
 }
@@ -136,6 +142,8 @@ pub struct Server {
     pub commands: Commands,
     /// What was counted.
     pub metrics: Metrics,
+    /// What became of the spans that a collector is sent, if there is one.
+    pub spans: Option<Arc<Tally>>,
     /// Bytes of bodies that may still be taken into memory.
     room: Arc<Semaphore>,
     /// Transfers of large content that may still begin.
@@ -157,6 +165,7 @@ impl Server {
             registry: None,
             commands: Commands::default(),
             metrics: Metrics::default(),
+            spans: None,
             room: Arc::new(Semaphore::new(limits.bodies_bytes)),
             transfers: Arc::new(Semaphore::new(limits.transfers)),
             stopping: watch::Sender::new(false),
@@ -218,6 +227,7 @@ pub fn run(
     server.projections = Projections::new(options.projections.clone());
     server.needs_tokens = options.listen.is_some_and(|address| !address.ip().is_loopback());
     server.commands = options.commands.clone();
+    server.spans = options.spans.clone();
     let server = Arc::new(server);
     let waiting = Arc::new(Waiting::new(options.limits.answers));
     let mut dispatcher = None;
@@ -238,6 +248,7 @@ pub fn run(
         Ok(())
     });
     drop(dispatcher);
+    stdout::stop();
     residents.iter_mut().rev().for_each(|resident| resident.stop());
     drop(residents);
     // Tasks that did not come to their end within the deadline are ended now.

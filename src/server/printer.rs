@@ -1,16 +1,15 @@
 //! Energies of topics, printed on the server's standard output, one as JSON a line.
 //!
 //! A cursor of the log, `stdout`, keeps how far that came; it moves when lines are written. So a restart leaves out
-//! none, and repeats those alone that were written just before a kill. It begins at the end of the log.
+//! none, and repeats those alone that were written just before a kill, or that nobody took before a stop. It begins at the end of the log.
 
 use std::collections::BTreeMap;
-use std::io::{self, Write};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 use std::time::Duration;
 
-use super::{Error, Plane, Resident};
+use super::{Error, Plane, Resident, stdout};
 use crate::event::{Events, json};
 use crate::log::{self, Follower, Heard, Log, Query, cursor};
 use crate::router::Pattern;
@@ -94,8 +93,7 @@ fn print(
             json::write_event(event, &mut text);
             text.push(b'\n');
         }
-        let mut stdout = io::stdout().lock();
-        if let Err(error) = stdout.write_all(&text).and_then(|()| stdout.flush()) {
+        if let Err(error) = stdout::write(&text) {
             tracing::warn!(%error, "nobody reads standard output: energies are printed no longer");
             return Ok(());
         }

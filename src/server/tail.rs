@@ -102,11 +102,21 @@ struct Reading {
     /// The beginning of the line that is read next; ahead of it is what has no end yet.
     offset: u64,
     splitter: Splitter,
+    /// What the log remembers of it.
+    place: Option<Place>,
 }
 
 impl Reading {
-    fn of(file: File, offset: u64) -> Self {
-        Self { file, offset, splitter: Splitter::default() }
+    fn of(file: File, place: Option<Place>) -> Self {
+        let offset = place.map_or(0, |place| place.offset);
+        Self { file, offset, splitter: Splitter::default(), place }
+    }
+
+    /// Whether it was cut: it has less than was read, or begins otherwise than it did.
+    fn is_cut(&self) -> bool {
+        let Ok(about) = self.file.metadata() else { return true };
+        let is_it = |place: Place| place.is_in(&self.file, true).is_some();
+        about.len() < self.ahead() || !self.place.is_none_or(is_it)
     }
 
     /// Where reading goes on.
@@ -118,16 +128,21 @@ impl Reading {
 impl Tail {
     fn run(&self) -> Result<(), log::Error> {
         let place = Place::load(&**self.plane.log(), &self.tailed.path)?;
-        let mut reading = place.as_ref().and_then(|place| Some(Reading::of(self.find(place)?, place.offset)));
+        let mut reading = place.as_ref().and_then(|place| Some(Reading::of(self.find(place)?, Some(*place))));
         let mut buffer = vec![0; READ_BYTES];
         loop {
             let Some(at_hand) = &mut reading else {
-                reading = File::open(&self.path).ok().filter(is_file).map(|file| Reading::of(file, 0));
+                reading = File::open(&self.path).ok().filter(is_file).map(|file| Reading::of(file, None));
                 if reading.is_none() && self.over.wait(LOOK) {
                     return Ok(());
                 }
                 continue;
             };
+            if at_hand.is_cut() {
+                self.end(at_hand, 0)?;
+                reading = None;
+                continue;
+            }
             // Looked at before the last read: what was written to the old file until then is not missed.
             let is_left = self.is_left(at_hand);
             if self.read(at_hand, &mut buffer)? {
@@ -135,7 +150,7 @@ impl Tail {
                     return Ok(());
                 }
             } else if is_left {
-                self.end(at_hand)?;
+                self.end(at_hand, at_hand.ahead())?;
                 reading = None;
             } else if self.over.wait(LOOK) {
                 return Ok(());
@@ -165,12 +180,9 @@ impl Tail {
         here.and_then(|file| place.is_in(&file, false))
     }
 
-    /// Whether the file at hand is not, or not any more, the one under its name; or was cut.
+    /// Whether the file at hand is not, or not any more, the one under its name.
     fn is_left(&self, reading: &Reading) -> bool {
         let Ok(at_hand) = reading.file.metadata() else { return true };
-        if at_hand.len() < reading.ahead() {
-            return true;
-        }
         // Where nothing has taken its place yet, it may still be written to.
         fs::metadata(&self.path)
             .is_ok_and(|there| (there.dev(), there.ino()) != (at_hand.dev(), at_hand.ino()))
@@ -191,10 +203,10 @@ impl Tail {
         Ok(true)
     }
 
-    /// Appends the last line of a file that nobody writes to any more.
-    fn end(&self, reading: &mut Reading) -> Result<(), log::Error> {
+    /// Appends the last line of a file that nobody writes to any more, or that was cut: then reading goes on at its start.
+    fn end(&self, reading: &mut Reading, offset: u64) -> Result<(), log::Error> {
         let (mut events, now_ms) = (Events::default(), Clock::System.now_ms());
-        reading.offset = reading.ahead();
+        reading.offset = offset;
         reading.splitter.end(|line, is_cut| {
             lines::add(&mut events, &self.tailed.topic, line, is_cut, now_ms);
         });
@@ -202,13 +214,14 @@ impl Tail {
     }
 
     /// Appends energies, and how far reading has come.
-    fn append(&self, reading: &Reading, events: Events) -> Result<(), log::Error> {
+    fn append(&self, reading: &mut Reading, events: Events) -> Result<(), log::Error> {
         if events.is_empty() {
             return Ok(());
         }
         let mut commit = Commit::of(events);
         // A file that was cut meanwhile has no such place: what comes now is read from its start.
         let place = Place::of(&reading.file, reading.offset);
+        reading.place = place;
         place.iter().for_each(|place| place.store(&self.tailed.path, &mut commit.changes));
         let appended = self.plane.log().append(commit)?;
         for (_, conflict) in &appended.conflicts {

@@ -98,3 +98,17 @@ fn what_failed_is_cast_once_more() {
     assert_eq!(run(folder, &["faults", "release", "--all"], "").code, Some(0));
     total(folder, "5");
 }
+
+#[test]
+fn a_server_is_found_however_long_its_path_is() {
+    let deep = tempfile::Builder::new().prefix(&"d".repeat(120)).tempdir().unwrap();
+    let server = Server::start_in(deep, &[]);
+    let folder = server.folder.path();
+    append(folder, 1);
+    let socket = folder.join("data/sanctum.sock");
+    let socket = ["--socket", socket.to_str().unwrap()];
+    let ran = run(folder, &[&["serve", "--check"], &socket[..]].concat(), "");
+    assert_eq!(ran.code, Some(0), "{ran:?}");
+    let ran = run(folder, &[&["unbind", "nobody"], &socket[..]].concat(), "");
+    assert!(ran.stderr.contains("no spell `nobody` is bound"), "{ran:?}");
+}

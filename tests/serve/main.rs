@@ -15,4 +15,5 @@ mod rude;
 mod server;
 mod service;
 mod slow;
+mod telemetry;
 mod tls;

@@ -1,6 +1,6 @@
 //! Spells that come and go while a server runs.
 
-use std::process::Output;
+use std::process::{Command, Output};
 use std::time::{Duration, Instant};
 
 use serde_json::json;
@@ -87,6 +87,10 @@ fn a_spell_that_cannot_run_is_refused_with_a_report() {
     let missing = server.run(&["bind", "missing.lua"]);
     assert_eq!(missing.status.code(), Some(1));
     assert!(stderr(&missing).contains("cannot read the spell `missing.lua`"), "{}", stderr(&missing));
+    let pipe = server.folder.path().join("pipe.lua");
+    assert!(Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    let piped = server.run(&["bind", "pipe.lua"]);
+    assert!(stderr(&piped).contains("it is no file"), "a pipe makes nobody wait: {}", stderr(&piped));
 }
 
 #[test]

@@ -6,7 +6,7 @@ use std::path::Path;
 
 use serde_json::{Value, json};
 
-use super::service::{Service, eventually, refused};
+use super::service::{Service, eventually, folder, refused};
 
 const RUN: &[&str] = &["runeset.yaml"];
 
@@ -161,6 +161,12 @@ fn a_file_is_tailed_through_rotation_and_restarts() {
     let all = service.await_topic("logged", 15);
     let numbers: Vec<_> = all.iter().filter_map(|data| data["n"].as_i64()).collect();
     assert_eq!(numbers, (0..13).collect::<Vec<_>>());
+    // Cut and written anew, to more than it had.
+    let more: String = (13..20).map(|number| format!("{{\"n\":{number}}}\n")).collect();
+    fs::write(service.path("app.log"), more).unwrap();
+    let all = service.await_topic("logged", 22);
+    let numbers: Vec<_> = all.iter().filter_map(|data| data["n"].as_i64()).collect();
+    assert_eq!(numbers, (0..20).collect::<Vec<_>>());
 }
 
 #[test]
@@ -195,4 +201,25 @@ fn what_makes_no_sense_is_refused_with_its_place() {
     let (code, said) = refused(&[("runeset.yaml", text)], RUN);
     assert_eq!(code, Some(1));
     assert!(said.contains("`other` is not served"), "{said}");
+}
+
+#[test]
+fn a_server_stops_though_nobody_takes_what_it_prints() {
+    let spell = r#"return { topic = "in", cast = function(e)
+      print(("x"):rep(100000))
+      return { ["$topic"] = "out", n = e.n }
+    end }"#;
+    let runeset = "stdout: [in]\nspells: [ { path: spell.lua } ]\n";
+    let files = folder(&[("spell.lua", spell), ("runeset.yaml", runeset)]);
+    let mut service = Service::unread_in(files, RUN);
+    for number in 0..5 {
+        append(&service, "in", number);
+    }
+    eventually("the pipe is full", || {
+        let lag = service.client().get("/v1/main/spells").lines().remove(0)["lag"].as_u64();
+        (lag > Some(0)).then_some(())
+    });
+    service.signal("-TERM");
+    let ended = eventually("it stops", || service.try_end());
+    assert_eq!(ended, Some(0));
 }

@@ -62,6 +62,19 @@ impl Service {
     }
 
     pub fn start_in(folder: TempDir, arguments: &[&str]) -> Self {
+        let mut service = Self::unread_in(folder, arguments);
+        let (lines, stdout) = (service.stdout.clone(), service.process.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            BufReader::new(stdout)
+                .lines()
+                .map_while(Result::ok)
+                .for_each(|line| lines.lock().unwrap().push(line));
+        });
+        service
+    }
+
+    /// One whose standard output nobody reads, though it is open.
+    pub fn unread_in(folder: TempDir, arguments: &[&str]) -> Self {
         let mut command = command(folder.path(), arguments);
         let mut process = command.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let mut stderr = BufReader::new(process.stderr.take().unwrap());
@@ -75,15 +88,7 @@ impl Service {
         let addresses = addresses.map(|rest| rest.split_whitespace().next().unwrap().to_owned()).collect();
         // What else it says is not to stop it.
         std::thread::spawn(move || std::io::copy(&mut stderr, &mut std::io::sink()));
-        let (lines, stdout) = (Arc::<Mutex<Vec<String>>>::default(), process.stdout.take().unwrap());
-        let kept = lines.clone();
-        std::thread::spawn(move || {
-            BufReader::new(stdout)
-                .lines()
-                .map_while(Result::ok)
-                .for_each(|line| kept.lock().unwrap().push(line));
-        });
-        Self { process, folder, addresses, stdout: lines }
+        Self { process, folder, addresses, stdout: Arc::default() }
     }
 
     pub fn path(&self, name: &str) -> PathBuf {
@@ -120,6 +125,11 @@ impl Service {
     pub fn signal(&self, signal: &str) {
         let pid = self.process.id().to_string();
         assert!(Command::new("kill").args([signal, &pid]).status().unwrap().success());
+    }
+
+    /// Its exit code, once it has ended.
+    pub fn try_end(&mut self) -> Option<Option<i32>> {
+        self.process.try_wait().unwrap().map(|status| status.code())
     }
 
     /// Ends it, and gives its folder and exit code.

@@ -61,7 +61,12 @@ fn an_answer_says_status_headers_and_body() {
       ["/passing"] = { ["$ttl"] = "ephemeral", body = "not stored" },
       ["/parts"] = { ["$ttl"] = "ephemeral", body = "not stored", more = true },
       ["/lost"] = { ["$content"] = ("0"):rep(64) },
+      ["/silent"] = { status = 204, body = "nobody reads this" },
+      ["/known"] = { status = 304, body = "nor this", headers = { ETag = '"1"' } },
+      ["/many"] = { headers = {} },
+      ["/long"] = { headers = { a = ("x"):rep(70000) } },
     }
+    for number = 1, 40000 do answers["/many"].headers["x" .. number] = "" end
     return { topic = "http.request", cast = function(request)
       local answer = answers[request.path]
       if request.path == "/blob" then answer = { ["$content"] = blob.put(("blob "):rep(100000)) } end
@@ -75,6 +80,16 @@ fn an_answer_says_status_headers_and_body() {
     let mut client = service.web();
     let none = client.get("/none");
     assert_eq!((none.status, none.body.len(), none.header("content-type")), (204, 0, None));
+    for (path, status) in [("/silent", 204), ("/known", 304)] {
+        client.send(&request("GET", path, &[], b""));
+        let silent = client.head();
+        assert_eq!((silent.status, silent.header("content-length")), (status, None), "{path} has no body");
+        assert_eq!(
+            (silent.header("content-type"), silent.header("transfer-encoding")),
+            (None, None),
+            "{path}"
+        );
+    }
     let text = client.get("/text");
     assert_eq!((text.text(), text.header("content-type")), ("text", Some("text/plain; charset=utf-8")));
     assert_eq!(client.get("/bytes").body, [0xff, 0]);
@@ -87,7 +102,7 @@ fn an_answer_says_status_headers_and_body() {
     let blob = client.get("/blob");
     assert_eq!((blob.body.len(), blob.header("content-length")), (500_000, Some("500000")));
     assert_eq!(client.get("/passing").text(), "not stored");
-    for path in ["/status", "/name", "/split", "/lost", "/parts"] {
+    for path in ["/status", "/name", "/split", "/lost", "/parts", "/many", "/long"] {
         let bad = client.get(path);
         assert_eq!((bad.status, bad.code().as_str()), (502, "bad_answer"), "{path}");
     }
@@ -95,7 +110,7 @@ fn an_answer_says_status_headers_and_body() {
     assert_eq!((nobody.status, nobody.code().as_str()), (504, "no_answer"));
     assert_eq!(nobody.json()["request"], service.energies("http.request").last().unwrap()["id"]);
     let metrics = service.client().get("/metrics");
-    assert!(metrics.text().contains("sanctum_web_requests_total{status=\"5xx\"} 6"), "{}", metrics.text());
+    assert!(metrics.text().contains("sanctum_web_requests_total{status=\"5xx\"} 8"), "{}", metrics.text());
 }
 
 #[test]

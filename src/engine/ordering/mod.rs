@@ -314,7 +314,13 @@ impl Engine {
         for (summary, filtered) in self.summary.spells.iter_mut().zip(&plan.filtered) {
             summary.filtered += filtered;
         }
-        let result = self.execute(events, first..end, &mut plan, sink);
+        let span = match plan.deliveries.is_empty() {
+            true => tracing::Span::none(),
+            false => summary::round_span(&self.options.plane, events.get(first).head().position, end - first),
+        };
+        let casts = self.summary.casts;
+        let result = span.in_scope(|| self.execute(events, first..end, &mut plan, sink));
+        span.record("sanctum.casts", (self.summary.casts - casts) as i64);
         self.plan = plan;
         result?;
         self.cursor = events.get(end - 1).head().position + 1;

@@ -4,6 +4,7 @@ use axum::body::Body;
 use axum::response::Response;
 use hyper::StatusCode;
 use hyper::header::CONTENT_TYPE;
+use tracing::Instrument;
 
 use super::events::{answer, blocking};
 use crate::engine::seed::{Input, Kind, Purpose, SeedOptions, Seeds, Source};
@@ -22,6 +23,7 @@ use crate::server::appender::Refused;
 use crate::server::call::{Answer, Call, invalid};
 use crate::server::media::Media;
 use crate::server::problem::{Code, Problem};
+use crate::server::telemetry::span;
 use crate::spell::Modules;
 
 /// What energies get that do not say it themselves.
@@ -202,8 +204,9 @@ pub async fn hand_in(
     commit: Commit,
     cause: Option<Uuid>,
 ) -> Result<Appended, Problem> {
-    let appended = plane.appender().append(commit, cause, call.server.limits.patience).await;
-    let appended = appended.map_err(|refused| match refused {
+    let span = span::append(plane.name(), commit.events.len());
+    let appending = plane.appender().append(commit, cause, call.server.limits.patience);
+    let appended = appending.instrument(span).await.map_err(|refused| match refused {
         Refused::Busy => Problem::new(Code::Busy, "too many appends wait already: come back in a moment"),
         Refused::Stopped => Problem::new(Code::Unavailable, "the server stops"),
     })??;

@@ -25,12 +25,14 @@ use axum::extract::rejection::RawPathParamsRejection;
 use axum::extract::{RawPathParams, Request};
 use axum::response::Response;
 use axum::routing::{MethodFilter, on};
+use tracing::Instrument;
 
 use super::call::{Answer, Call, read_query};
 use super::connection::Peer;
 use super::entry::Entry;
 use super::problem::{Code, Problem};
 use super::reading::FILTERS;
+use super::telemetry::span;
 use super::token::Role;
 use super::{Server, access};
 
@@ -404,8 +406,11 @@ pub fn router(server: &Arc<Server>, peer: Peer) -> Router {
             let server = server.clone();
             async move {
                 let entry = Entry::begin(&request);
-                let answered = answer(server.clone(), peer, route, path, request).await;
+                let span = span::request(Some(route.path), &request);
+                let answering = answer(server.clone(), peer, route, path, request);
+                let answered = answering.instrument(span.clone()).await;
                 let response = answered.unwrap_or_else(Problem::into_response);
+                span::answered(&span, &response);
                 server.metrics.request(index, response.status().as_u16());
                 entry.into_iter().for_each(|entry| entry.end(&response));
                 response

@@ -3,6 +3,8 @@
 //! A body that is text or bytes is sent as it is, any other as JSON; `$content`, or the field `content`, names content
 //! by its digest. With `more = true` the answer is a stream: each further energy with the same causation adds its
 //! `body`, up to one without `more`. Those are read from the log at the pace of who takes them.
+//!
+//! Limits: [`HEADERS`] headers of [`HEADERS_BYTES`] in all; more make no sense of an answer.
 
 use std::io;
 use std::sync::Arc;
@@ -36,6 +38,13 @@ const OWN: [HeaderName; 6] = [
     header::TRANSFER_ENCODING,
     header::UPGRADE,
 ];
+/// Values of headers at most.
+const HEADERS: usize = 256;
+/// Bytes of their names and values at most, which is what clients take.
+const HEADERS_BYTES: usize = 64 << 10;
+/// Answers that have no body, and nothing that tells of one, whatever a spell says.
+const BODILESS: [StatusCode; 3] =
+    [StatusCode::NO_CONTENT, StatusCode::RESET_CONTENT, StatusCode::NOT_MODIFIED];
 /// Bytes of parts that are read at a time.
 const PAGE_BYTES: usize = 256 << 10;
 /// Positions that are looked through at once, without a thread for blocking work: they are in memory.
@@ -100,6 +109,10 @@ impl Answer {
     ) -> Result<Response, Problem> {
         let mut length = None;
         let body = match self.content {
+            _ if BODILESS.contains(&self.status) => {
+                self.part.kind = "";
+                Body::empty()
+            }
             Some(digest) if !self.part.more => {
                 let found = blobs::body(server, plane, digest, false).await?;
                 let Some((bytes, body)) = found else {
@@ -155,6 +168,7 @@ fn headers(data: &[u8]) -> Result<HeaderMap, String> {
     let Some(raw) = field(data, b"headers") else { return Ok(headers) };
     let wrong = || "`headers` is a map of names to texts, or to lists of them".to_owned();
     let mut reader = Reader::new(raw);
+    let mut bytes = 0;
     let count = match reader.token() {
         Ok(Token::Map(count)) => count,
         // An empty Lua table may be either.
@@ -179,6 +193,10 @@ fn headers(data: &[u8]) -> Result<HeaderMap, String> {
             };
             let value =
                 value.map_err(|_| format!("the header `{name}` has a character that none may have"))?;
+            bytes += name.as_str().len() + value.len();
+            if headers.len() == HEADERS || bytes > HEADERS_BYTES {
+                return Err(format!("`headers` has over {HEADERS} of them, or {HEADERS_BYTES} bytes"));
+            }
             if !OWN.contains(&name) {
                 headers.append(&name, value);
             }

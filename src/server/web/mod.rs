@@ -25,12 +25,14 @@ use axum::response::Response;
 use hyper::Method;
 use hyper::http::request::Parts;
 use tokio::time::timeout;
+use tracing::Instrument;
 
 use self::answer::Answer;
 use self::files::Files;
 use self::waiting::Waiting;
 use super::appender::Refused;
 use super::problem::{Code, Problem};
+use super::telemetry::span;
 use super::{Error, Plane, Server};
 use crate::engine::Clock;
 use crate::event::Uuid;
@@ -104,8 +106,10 @@ impl Web {
         Router::new().fallback(move |request: Request| {
             let web = web.clone();
             async move {
-                let answered = web.answer(request).await;
+                let span = span::request(None, &request);
+                let answered = web.answer(request).instrument(span.clone()).await;
                 let response = answered.unwrap_or_else(Problem::into_response);
+                span::answered(&span, &response);
                 web.server.metrics.web(response.status().as_u16());
                 response
             }
@@ -144,8 +148,9 @@ impl Web {
         let content = request::content(&self.plane, body).await?;
         let body = if content.is_some() { &[][..] } else { body };
         let events = request::energy(id, Clock::System.now_ms(), head, body, content)?;
+        let span = span::append(self.plane.name(), events.len());
         let appended = self.plane.appender().append(Commit::of(events), None, self.server.limits.patience);
-        let appended = appended.await.map_err(|refused| match refused {
+        let appended = appended.instrument(span).await.map_err(|refused| match refused {
             Refused::Busy => Problem::new(Code::Busy, "too many appends wait already: come back in a moment"),
             Refused::Stopped => Problem::new(Code::Unavailable, "the server stops"),
         })??;
