@@ -4,7 +4,7 @@
 //! by its digest. With `more = true` the answer is a stream: each further energy with the same causation adds its
 //! `body`, up to one without `more`. Those are read from the log at the pace of who takes them.
 //!
-//! Limits: [`HEADERS`] headers of [`HEADERS_BYTES`] in all; more make no sense of an answer.
+//! Limits: `HEADERS` headers of `HEADERS_BYTES` in all; more make no sense of an answer.
 
 use std::io;
 use std::sync::Arc;
