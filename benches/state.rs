@@ -55,6 +55,7 @@ fn main() -> io::Result<()> {
     per_user(folder.path(), events)?;
     stages(folder.path(), events)?;
     series(folder.path(), events)?;
+    beyond_the_cache(folder.path(), events)?;
     touch(folder.path(), if quick { 1_000 } else { 1_000_000 })
 }
 
@@ -72,10 +73,10 @@ fn cast(what: &str, events: u64, arguments: &[&str], folder: &Path) -> io::Resul
     Ok(usage.wall)
 }
 
-fn clicks(path: &Path, count: u64) -> io::Result<()> {
+fn clicks(path: &Path, count: u64, users: u64) -> io::Result<()> {
     let mut out = BufWriter::new(File::create(path)?);
     for n in 0..count {
-        let user = (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % USERS;
+        let user = (n.wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 32) % users;
         writeln!(out, r#"{{"user":"user-{user}","page":{}}}"#, n % 97)?;
     }
     out.flush()
@@ -87,7 +88,7 @@ fn forget(folder: &Path) {
 }
 
 fn per_user(folder: &Path, events: u64) -> io::Result<()> {
-    clicks(&folder.join("clicks.ndjson"), events)?;
+    clicks(&folder.join("clicks.ndjson"), events, USERS)?;
     let seed = ["count.lua", "--seed", "clicks.ndjson", "--topic", "clicks"];
     cast("count per user, no durable log", events, &seed, folder)?;
     for durability in ["os", "interval:50", "commit"] {
@@ -118,13 +119,23 @@ fn stages(folder: &Path, events: u64) -> io::Result<()> {
 fn series(folder: &Path, events: u64) -> io::Result<()> {
     let mut count = (events / 100).max(1);
     while count <= events {
-        clicks(&folder.join("clicks.ndjson"), count)?;
+        clicks(&folder.join("clicks.ndjson"), count, USERS)?;
         forget(folder);
         let flags = ["count.lua", "--seed", "clicks.ndjson", "--topic", "clicks", "--data", "data"];
         let flags = [&flags[..], &["--durability", "interval:50"]].concat();
         cast(&format!("a run of {count}"), count, &flags, folder)?;
         count *= 10;
     }
+    Ok(())
+}
+
+/// More users than energies: with `EVENTS=4000000` five times what `limits.state_cache_bytes` holds.
+fn beyond_the_cache(folder: &Path, events: u64) -> io::Result<()> {
+    clicks(&folder.join("clicks.ndjson"), events, events / 4 * 5)?;
+    forget(folder);
+    let flags = ["count.lua", "--seed", "clicks.ndjson", "--topic", "clicks", "--data", "data"];
+    let flags = [&flags[..], &["--durability", "interval:50"]].concat();
+    cast("count per user, each of them once", events, &flags, folder)?;
     Ok(())
 }
 

@@ -9,14 +9,7 @@ use sanctum::engine::resume::standing_in;
 use sanctum::log::Log;
 use serde_json::json;
 
-use super::running::{Running, append, await_topic, numbers, of_topic, open, spell};
-
-const COPY: &str =
-    r#"return { topic = "in", cast = function(e) return { ["$topic"] = "out", n = e.n } end }"#;
-const COUNT: &str = r#"return { topic = "in", cast = function(e)
-  state.n = state:get("n", 0) + 1
-  return { ["$topic"] = "count", n = state.n }
-end }"#;
+use super::running::{COPY, COUNT, Running, append, await_topic, numbers, of_topic, open, spell};
 
 #[test]
 fn what_is_appended_is_cast_and_another_start_goes_on_exactly() {

@@ -15,6 +15,15 @@ use sanctum::runeset::{Diagnostic, Fault, StatedLimits, Style};
 use sanctum::spell::{Clocks, Modules, Origin, Spell, load};
 use serde_json::{Value, json};
 
+/// Gives each energy on.
+pub const COPY: &str =
+    r#"return { topic = "in", cast = function(e) return { ["$topic"] = "out", n = e.n } end }"#;
+/// Counts them.
+pub const COUNT: &str = r#"return { topic = "in", cast = function(e)
+  state.n = state:get("n", 0) + 1
+  return { ["$topic"] = "count", n = state.n }
+end }"#;
+
 pub fn spell(name: &str, source: &str) -> Arc<Spell> {
     let origin = Origin {
         path: format!("{name}.lua"),

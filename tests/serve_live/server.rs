@@ -2,15 +2,8 @@
 
 use serde_json::json;
 
-use super::running::numbers;
+use super::running::{COPY, COUNT, numbers};
 use super::serving::Server;
-
-const COPY: &str =
-    r#"return { topic = "in", cast = function(e) return { ["$topic"] = "out", n = e.n } end }"#;
-const COUNT: &str = r#"return { topic = "in", cast = function(e)
-  state.n = state:get("n", 0) + 1
-  return { ["$topic"] = "count", n = state.n }
-end }"#;
 
 #[test]
 fn spells_draw_on_what_clients_append_and_a_kill_loses_and_repeats_nothing() {
