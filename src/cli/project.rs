@@ -10,6 +10,7 @@ use super::format::Format;
 use super::output::{is_abandoned, print_rows};
 use super::plane::{Plane, now_ms};
 use super::{DONE, FAULT, console, usage};
+use crate::engine::batch::read_source;
 use crate::engine::clock::steady_ms;
 use crate::engine::inspection::shown;
 use crate::engine::projected::{Moment, absent, key_of, object};
@@ -68,7 +69,7 @@ pub fn run(args: &Args) -> anyhow::Result<u8> {
         return Err(usage("--follow never ends, and a JSON array has to: take --format ndjson or msgpack"));
     }
     let path = path_of(&args.projection)?;
-    let source = fs::read(&path).map_err(|error| anyhow!("cannot read `{path}`: {error}"))?;
+    let source = read_source(Path::new(&path)).map_err(|error| anyhow!("cannot read `{path}`: {error}"))?;
     let folder = Path::new(&path).parent().unwrap_or(Path::new(""));
     let clocks = Clocks { steady_ms, timer_ns: None, exact: false };
     let fold = match Fold::load(&path, source, Modules::folder(folder), clocks) {

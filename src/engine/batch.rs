@@ -233,7 +233,7 @@ impl Loader {
             self.problems.push(if seed { problem.help("a seed goes after `--seed`") } else { problem });
             return;
         }
-        let source = match read(file) {
+        let source = match read_source(file) {
             Ok(source) => source,
             Err(message) => {
                 self.problems.push(Diagnostic::error(format!("cannot read the spell `{path}`: {message}")));
@@ -289,7 +289,11 @@ pub fn shadow_problem(spell: &Spell, spells: &[Arc<Spell>]) -> Option<Diagnostic
     Some(Diagnostic::error(text).in_file(&spell.path))
 }
 
-fn read(file: &Path) -> Result<Vec<u8>, String> {
+/// Reads a Lua file of bounded size.
+///
+/// # Errors
+/// Why it cannot be read, in words: what is no file, too, and what is too large.
+pub fn read_source(file: &Path) -> Result<Vec<u8>, String> {
     let mut bytes = Vec::new();
     // What is no file, such as a pipe, would make who opens it wait, and a server with it.
     if !fs::metadata(file).map_err(|error| error.to_string())?.is_file() {

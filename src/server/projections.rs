@@ -16,6 +16,7 @@ use tokio::sync::broadcast;
 
 use super::Plane;
 use super::problem::{Code, Problem};
+use crate::engine::batch::read_source;
 use crate::engine::clock::steady_ms;
 use crate::engine::projected::{Moment, absent, key_of};
 use crate::log::{FileLog, Log};
@@ -202,7 +203,7 @@ impl Folding {
         log: &FileLog,
     ) -> Result<&'a mut Held, Problem> {
         let path = self.path.display().to_string();
-        let source = fs::read(&self.path).map_err(|error| {
+        let source = read_source(&self.path).map_err(|error| {
             tracing::error!(%error, path, "a projection cannot be read");
             Problem::new(Code::Internal, "the server failed; its log says why")
         })?;

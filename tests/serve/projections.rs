@@ -101,6 +101,10 @@ fn what_there_is_not_is_told() {
     let answer = client.get("/v1/main/projections/broken");
     assert_eq!((answer.status, answer.code().as_str()), (500, "projection_failed"));
     assert!(answer.text().contains("no"), "{}", answer.text());
+    // What would make who opens it wait.
+    let pipe = server.folder.path().join("projections/pipe.lua");
+    assert!(std::process::Command::new("mkfifo").arg(pipe).status().unwrap().success());
+    assert_eq!(client.get("/v1/main/projections/pipe").status, 500);
 }
 
 #[test]
